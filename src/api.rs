@@ -1,0 +1,158 @@
+//! gRPC: every call is parsed into the words of the domain, handed to one use case, and rendered.
+//! Nothing outside this room knows of messages, metadata or status codes.
+
+mod authenticate;
+mod discovery_service;
+mod enums;
+mod http;
+mod intermediate_session_service;
+mod observe;
+mod organization_service;
+mod parse;
+mod render;
+mod request;
+mod session_service;
+mod status;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tonic::service::{Routes, RoutesBuilder};
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tower::util::MapResponseLayer;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::clock::Clock;
+use crate::domain::email_domain::CommonDomains;
+use crate::domain::ids::Environment;
+use crate::entropy::Entropy;
+use crate::pb::FILE_DESCRIPTOR_SET;
+use crate::pb::discovery_service_server::DiscoveryServiceServer;
+use crate::pb::intermediate_session_service_server::IntermediateSessionServiceServer;
+use crate::pb::organization_service_server::OrganizationServiceServer;
+use crate::pb::session_service_server::SessionServiceServer;
+use crate::service::Service;
+
+/// The largest message that is accepted.
+pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// How often a silent connection is asked whether its client is still there, and how long it has to
+/// answer.
+const KEEP_ALIVE: (Duration, Duration) = (Duration::from_mins(1), Duration::from_secs(20));
+
+/// What the services work with. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// The use cases.
+    pub service: Service,
+    /// The environment in every id.
+    pub environment: Environment,
+    /// The domains that can be neither allowed nor claimed.
+    pub common_domains: Arc<CommonDomains>,
+    /// The time: for the ids of calls and the times of factors.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness: for the ids of calls.
+    pub entropy: Arc<dyn Entropy>,
+    /// The longest that a call may take.
+    pub max_call_duration: Duration,
+}
+
+/// The services, as health checks name them, and whether each needs the keeper of intermediate
+/// sessions beside the database.
+pub const SERVICES: [(&str, bool); 4] = [
+    (<DiscoveryServiceServer<Api> as NamedService>::NAME, true),
+    (<IntermediateSessionServiceServer<Api> as NamedService>::NAME, true),
+    (<OrganizationServiceServer<Api> as NamedService>::NAME, false),
+    (<SessionServiceServer<Api> as NamedService>::NAME, false),
+];
+
+impl Api {
+    /// Answers gRPC calls on the listener until `shutdown` ends; then takes no more and finishes
+    /// those in flight.
+    ///
+    /// # Errors
+    /// When the listener fails.
+    pub async fn serve_grpc<H>(
+        self,
+        listener: TcpListener,
+        health: H,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>>
+    where
+        H: tower::Service<::http::Request<Body>, Error = Infallible>
+            + NamedService
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        H::Response: axum::response::IntoResponse,
+        H::Future: Send + 'static,
+    {
+        let routes = self.routes(health)?;
+        Server::builder()
+            .http2_keepalive_interval(Some(KEEP_ALIVE.0))
+            .http2_keepalive_timeout(Some(KEEP_ALIVE.1))
+            .layer(observe::ObserveLayer::new(&self))
+            .layer(MapResponseLayer::new(|response: ::http::Response<_>| response.map(Body::new)))
+            .layer(CatchPanicLayer::custom(status::panicked))
+            .layer(authenticate::AuthenticateLayer)
+            .add_routes(routes)
+            .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), shutdown)
+            .await?;
+        Ok(())
+    }
+
+    /// Answers HTTP requests on the listener until `shutdown` ends.
+    ///
+    /// # Errors
+    /// When the listener fails.
+    pub async fn serve_http(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> std::io::Result<()> {
+        axum::serve(listener, http::router(self.service)).with_graceful_shutdown(shutdown).await
+    }
+
+    fn routes<H>(&self, health: H) -> Result<Routes, tonic_reflection::server::Error>
+    where
+        H: tower::Service<::http::Request<Body>, Error = Infallible>
+            + NamedService
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        H::Response: axum::response::IntoResponse,
+        H::Future: Send + 'static,
+    {
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                // Clients that know these types show the details of errors as text.
+                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+        };
+        let mut routes = RoutesBuilder::default();
+        routes
+            .add_service(
+                DiscoveryServiceServer::new(self.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES),
+            )
+            .add_service(
+                IntermediateSessionServiceServer::new(self.clone())
+                    .max_decoding_message_size(MAX_MESSAGE_BYTES),
+            )
+            .add_service(
+                OrganizationServiceServer::new(self.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES),
+            )
+            .add_service(SessionServiceServer::new(self.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
+            .add_service(health)
+            .add_service(reflection().build_v1()?)
+            .add_service(reflection().build_v1alpha()?);
+        Ok(routes.routes())
+    }
+}

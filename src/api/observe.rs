@@ -1,0 +1,204 @@
+//! The outermost layer: every call gets an id, a deadline, a span and one log line; every failure
+//! gets details.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, Request, Response};
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tower::{Layer, Service};
+use tracing::Instrument as _;
+
+use super::Api;
+use super::request::{REQUEST_ID, RequestId};
+use super::status;
+use crate::clock::Clock;
+use crate::domain::ids::{Environment, REQUEST_ID_PREFIX};
+use crate::entropy::Entropy;
+use crate::pb::FILE_DESCRIPTOR_SET;
+
+/// The longest id that a caller may give a call.
+const MAX_REQUEST_ID: usize = 128;
+
+/// How long before the caller's deadline the server gives up, so that its answer still arrives.
+const DEADLINE_MARGIN: Duration = Duration::from_millis(5);
+
+/// Where health checks are: they come by the second and say nothing when all is well.
+const HEALTH: &str = "/grpc.health.v1.Health/";
+
+/// The paths of the methods that exist. Any other path is a stranger's text and is not logged.
+static PATHS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let sets = [FILE_DESCRIPTOR_SET, tonic_health::pb::FILE_DESCRIPTOR_SET];
+    let files = sets.iter().filter_map(|set| FileDescriptorSet::decode(*set).ok()).flat_map(|set| set.file);
+    let mut paths = Vec::new();
+    for file in files {
+        for service in &file.service {
+            for method in &service.method {
+                paths.push(format!("/{}.{}/{}", file.package(), service.name(), method.name()));
+            }
+        }
+    }
+    for version in ["v1", "v1alpha"] {
+        paths.push(format!("/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo"));
+    }
+    paths
+});
+
+/// Wraps every call.
+#[derive(Clone, Debug)]
+pub(super) struct ObserveLayer {
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    environment: Environment,
+    max_call_duration: Duration,
+}
+
+impl ObserveLayer {
+    pub(super) fn new(api: &Api) -> Self {
+        Self {
+            clock: Arc::clone(&api.clock),
+            entropy: Arc::clone(&api.entropy),
+            environment: api.environment,
+            max_call_duration: api.max_call_duration,
+        }
+    }
+
+    /// The caller's id for the call when it is well formed, else a new one.
+    fn request_id(&self, headers: &HeaderMap) -> String {
+        let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|id| {
+            (1..=MAX_REQUEST_ID).contains(&id.len())
+                && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
+        });
+        given.map_or_else(
+            || {
+                format!(
+                    "{REQUEST_ID_PREFIX}-{}-{}",
+                    self.environment.as_str(),
+                    self.entropy.uuid(self.clock.now())
+                )
+            },
+            str::to_owned,
+        )
+    }
+}
+
+impl<S> Layer<S> for ObserveLayer {
+    type Service = Observe<S>;
+
+    fn layer(&self, inner: S) -> Observe<S> {
+        Observe { layer: self.clone(), inner }
+    }
+}
+
+/// The service of [`ObserveLayer`].
+#[derive(Clone, Debug)]
+pub(super) struct Observe<S> {
+    layer: ObserveLayer,
+    inner: S,
+}
+
+impl<S> Service<Request<Body>> for Observe<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let request_id = self.layer.request_id(request.headers());
+        let path = request.uri().path();
+        let health = path.starts_with(HEALTH);
+        let path = PATHS.iter().find(|known| *known == path).map_or("unknown", String::as_str);
+        let (service, method) = path.trim_start_matches('/').split_once('/').unwrap_or((path, path));
+        let span = tracing::info_span!(
+            "rpc",
+            rpc.system = "grpc",
+            rpc.service = service,
+            rpc.method = method,
+            request_id
+        );
+        let deadline = deadline(request.headers(), self.layer.max_call_duration);
+        let clock = Arc::clone(&self.layer.clock);
+        let started = clock.monotonic();
+        request.extensions_mut().insert(RequestId(request_id.clone()));
+        // A call that has expired does no work at all: its future is never polled.
+        let call = (!deadline.is_zero()).then(|| self.inner.call(request));
+        let work = async move {
+            let response = match call {
+                Some(call) => tokio::time::timeout(deadline, call).await.ok(),
+                None => None,
+            };
+            let response = response.unwrap_or_else(|| Ok(status::deadline_exceeded().into_http()))?;
+            let (code, response) = complete(response, &request_id);
+            log(health, code, clock.monotonic().saturating_sub(started));
+            Ok(response)
+        };
+        Box::pin(work.instrument(span))
+    }
+}
+
+/// The shorter of the caller's deadline and the server's. Streams are bounded until their first
+/// message.
+fn deadline(headers: &HeaderMap, longest: Duration) -> Duration {
+    let asked = headers.get("grpc-timeout").and_then(|value| value.to_str().ok()).and_then(timeout);
+    asked.map_or(longest, |asked| asked.saturating_sub(DEADLINE_MARGIN).min(longest))
+}
+
+/// Reads `grpc-timeout` (gRPC over HTTP/2: at most eight digits and a unit).
+fn timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let number: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(number * 3_600)),
+        "M" => Some(Duration::from_secs(number * 60)),
+        "S" => Some(Duration::from_secs(number)),
+        "m" => Some(Duration::from_millis(number)),
+        "u" => Some(Duration::from_micros(number)),
+        "n" => Some(Duration::from_nanos(number)),
+        _ => None,
+    }
+}
+
+/// Gives the answer its id, and a failure its details.
+fn complete(mut response: Response<Body>, request_id: &str) -> (Code, Response<Body>) {
+    let mut code = Code::Ok;
+    if let Some(failure) =
+        Status::from_header_map(response.headers()).filter(|status| status.code() != Code::Ok)
+    {
+        let failure = status::with_request_id(&status::normalized(failure), request_id);
+        code = failure.code();
+        response = failure.into_http();
+    }
+    if let Ok(value) = HeaderValue::from_str(request_id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    (code, response)
+}
+
+fn log(health: bool, code: Code, duration: Duration) {
+    let code = format!("{code:?}");
+    let duration_ms = duration.as_secs_f64() * 1_000.0;
+    if health {
+        tracing::debug!(code, duration_ms, "answered");
+    } else {
+        tracing::info!(code, duration_ms, "answered");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,341 @@
+//! The settings of an organization.
+
+use std::marker::PhantomData;
+
+use prost_types::Struct;
+use prost_types::value::Kind;
+
+use super::organization::Fields;
+use super::{Violations, root};
+use crate::api::Api;
+use crate::api::enums::ProtoEnum;
+use crate::domain::email_domain::EmailDomain;
+use crate::domain::member::{ADMIN_ROLE, MEMBER_ROLE};
+use crate::domain::organization_settings::{
+    MAX_FOREIGN_ID, MAX_LIST, OauthTenant, OrganizationSettings, RoleAssignment, SentSettings, TenantProvider,
+};
+use crate::domain::reason::{Reason, Violation};
+use crate::pb;
+
+/// A field, and what a bad value in it is refused with.
+type Rule = (&'static str, Reason);
+
+const SSO_JIT: Rule = ("sso_jit_provisioning", Reason::InvalidOrganizationAuthFactorSetting);
+const EMAIL_JIT: Rule = ("email_jit_provisioning", Reason::InvalidOrganizationAuthFactorSetting);
+const INVITES: Rule = ("email_invites", Reason::InvalidOrganizationAuthFactorSetting);
+const TENANT_JIT: Rule = ("oauth_tenant_jit_provisioning", Reason::InvalidOrganizationAuthFactorSetting);
+const AUTH_METHODS: Rule = ("auth_methods", Reason::InvalidOrganizationAuthMethodSettings);
+const ALLOWED_AUTH_METHODS: Rule = ("allowed_auth_methods", Reason::InvalidOrganizationAllowedAuthMethods);
+const MFA_POLICY: Rule = ("mfa_policy", Reason::InvalidOrganizationMfaPolicy);
+const MFA_METHODS: Rule = ("mfa_methods", Reason::InvalidOrganizationMfaFactorSetting);
+const ALLOWED_MFA_METHODS: Rule = ("allowed_mfa_methods", Reason::InvalidOrganizationAllowedMfaMethods);
+
+/// Reads the settings, and fills in the defaults of a new organization.
+pub(super) fn settings(
+    api: &Api,
+    violations: &mut Violations,
+    fields: Fields,
+) -> Option<OrganizationSettings> {
+    let Fields { allowed_oauth_tenants, email_allowed_domains, claimed_email_domains, .. } = fields;
+    let sent = SentSettings {
+        sso_jit_provisioning: choice::<_, pb::SsoJitProvisioning>(
+            violations,
+            SSO_JIT,
+            fields.sso_jit_provisioning,
+        ),
+        email_allowed_domains: domains(api, violations, &ALLOWED, &email_allowed_domains),
+        email_jit_provisioning: choice::<_, pb::EmailJitProvisioning>(
+            violations,
+            EMAIL_JIT,
+            fields.email_jit_provisioning,
+        ),
+        email_invites: choice::<_, pb::EmailInvites>(violations, INVITES, fields.email_invites),
+        auth_methods: choice::<_, pb::AuthMethods>(violations, AUTH_METHODS, fields.auth_methods),
+        allowed_auth_methods: words(violations, ALLOWED_AUTH_METHODS, fields.allowed_auth_methods),
+        mfa_policy: choice::<_, pb::MfaPolicy>(violations, MFA_POLICY, fields.mfa_policy),
+        mfa_methods: choice::<_, pb::MfaMethods>(violations, MFA_METHODS, fields.mfa_methods),
+        allowed_mfa_methods: words(violations, ALLOWED_MFA_METHODS, fields.allowed_mfa_methods),
+        rbac_email_implicit_role_assignments: role_assignments(
+            api,
+            violations,
+            fields.rbac_email_implicit_role_assignments,
+        ),
+        oauth_tenant_jit_provisioning: choice::<_, pb::OauthTenantJitProvisioning>(
+            violations,
+            TENANT_JIT,
+            fields.oauth_tenant_jit_provisioning,
+        ),
+        allowed_oauth_tenants: allowed_oauth_tenants.map(|sent| tenants(violations, sent)),
+        claimed_email_domains: domains(api, violations, &CLAIMED, &claimed_email_domains),
+        first_party_connected_apps_allowed_type: choice::<_, pb::FirstPartyConnectedAppsAllowedType>(
+            violations,
+            ("first_party_connected_apps_allowed_type", Reason::InvalidArgument),
+            fields.first_party_connected_apps_allowed_type,
+        ),
+        allowed_first_party_connected_apps: apps(
+            api,
+            violations,
+            "allowed_first_party_connected_apps",
+            fields.allowed_first_party_connected_apps,
+        ),
+        third_party_connected_apps_allowed_type: choice::<_, pb::ThirdPartyConnectedAppsAllowedType>(
+            violations,
+            ("third_party_connected_apps_allowed_type", Reason::InvalidArgument),
+            fields.third_party_connected_apps_allowed_type,
+        ),
+        allowed_third_party_connected_apps: apps(
+            api,
+            violations,
+            "allowed_third_party_connected_apps",
+            fields.allowed_third_party_connected_apps,
+        ),
+    };
+    sent.with_defaults().map_err(|broken| keep_meaningful(violations, broken)).ok()
+}
+
+/// Notes the broken rules between fields, except where one of the fields could not be read.
+fn keep_meaningful(violations: &mut Violations, broken: Vec<Violation>) {
+    for violation in broken {
+        if fields_behind(root(&violation.field)).iter().all(|behind| !violations.concern(behind)) {
+            violations.list.push(violation);
+        }
+    }
+}
+
+/// The fields that the cross-field rules of a field look at.
+fn fields_behind(field: &str) -> &'static [&'static str] {
+    match field {
+        "auth_methods" => &["auth_methods", "allowed_auth_methods"],
+        "mfa_methods" => &["mfa_methods", "allowed_mfa_methods"],
+        "oauth_tenant_jit_provisioning" => &["oauth_tenant_jit_provisioning", "allowed_oauth_tenants"],
+        _ => &["sso_jit_provisioning", "email_jit_provisioning", "email_invites", "email_allowed_domains"],
+    }
+}
+
+/// Reads a proto enum.
+fn choice<D, P>(violations: &mut Violations, (field, reason): Rule, number: Option<i32>) -> Option<D>
+where
+    (D, PhantomData<P>): ProtoEnum,
+{
+    let read = <(D, PhantomData<P>)>::from_number(number?);
+    if let Ok(value) = read {
+        return value.map(|(value, _)| value);
+    }
+    let mut violation = Violation::new(field, reason, "is not a known value");
+    // The published name of these two is longer than a reason may be.
+    if field == EMAIL_JIT.0 || field == TENANT_JIT.0 {
+        violation =
+            violation.with("error_type", format!("invalid_organization_auth_factor_setting_for_{field}"));
+    }
+    violations.list.push(violation);
+    None
+}
+
+/// Reads a list of published values, none twice.
+fn words<T: TryFrom<String> + PartialEq>(
+    violations: &mut Violations,
+    (field, reason): Rule,
+    words: Vec<String>,
+) -> Vec<T> {
+    let mut list = Vec::new();
+    for (index, word) in words.into_iter().enumerate() {
+        match T::try_from(word) {
+            Ok(value) if list.contains(&value) => {
+                violations.add(format!("{field}[{index}]"), reason, "is listed twice");
+            }
+            Ok(value) => list.push(value),
+            Err(_) => violations.add(format!("{field}[{index}]"), reason, "is not a known value"),
+        }
+    }
+    list
+}
+
+/// A list of domains, and what it is refused with.
+struct DomainRules {
+    field: &'static str,
+    invalid: Reason,
+    duplicate: Reason,
+    too_common: Reason,
+}
+
+const ALLOWED: DomainRules = DomainRules {
+    field: "email_allowed_domains",
+    invalid: Reason::OrganizationSettingsInvalidDomain,
+    duplicate: Reason::OrganizationSettingsDuplicateDomain,
+    too_common: Reason::OrganizationSettingsDomainTooCommon,
+};
+
+const CLAIMED: DomainRules = DomainRules {
+    field: "claimed_email_domains",
+    invalid: Reason::OrganizationSettingsInvalidClaimedDomain,
+    duplicate: Reason::OrganizationSettingsDuplicateClaimedDomain,
+    too_common: Reason::OrganizationSettingsClaimedDomainTooCommon,
+};
+
+fn domains(
+    api: &Api,
+    violations: &mut Violations,
+    rules: &DomainRules,
+    texts: &[String],
+) -> Vec<EmailDomain> {
+    let DomainRules { field, invalid, duplicate, too_common } = *rules;
+    if texts.len() > MAX_LIST {
+        violations.add(field, Reason::TooManyDomains, format!("has more than {MAX_LIST} domains"));
+        return Vec::new();
+    }
+    let mut list: Vec<EmailDomain> = Vec::new();
+    for (index, text) in texts.iter().enumerate() {
+        let path = || format!("{field}[{index}]");
+        let Some(domain) = violations.check(path(), invalid, EmailDomain::parse(text)) else {
+            continue;
+        };
+        if domain.is_public_suffix() {
+            violations.add(path(), invalid, "is a public suffix, under which anybody can register");
+        } else if api.common_domains.contains(&domain) {
+            violations.add(path(), too_common, "belongs to a common e-mail provider");
+        } else if domain.is_disposable() {
+            let rule = "belongs to a provider of disposable addresses";
+            violations.add(path(), Reason::OrganizationSettingsDisposableDomain, rule);
+        } else if list.contains(&domain) {
+            violations.add(path(), duplicate, "is listed twice");
+        } else {
+            list.push(domain);
+        }
+    }
+    list
+}
+
+fn role_assignments(
+    api: &Api,
+    violations: &mut Violations,
+    sent: Vec<pb::EmailImplicitRoleAssignment>,
+) -> Vec<RoleAssignment> {
+    const FIELD: &str = "rbac_email_implicit_role_assignments";
+    if sent.len() > MAX_LIST {
+        violations.add(
+            FIELD,
+            Reason::InvalidRbacRoleAssignment,
+            format!("has more than {MAX_LIST} assignments"),
+        );
+        return Vec::new();
+    }
+    let mut list = Vec::new();
+    for (index, assignment) in sent.into_iter().enumerate() {
+        let path = |field: &str| format!("{FIELD}[{index}].{field}");
+        let domain = violations.check(
+            path("domain"),
+            Reason::RbacInvalidDomain,
+            EmailDomain::parse(&assignment.domain),
+        );
+        let domain = domain.filter(|domain| {
+            if domain.is_public_suffix() {
+                violations.add(
+                    path("domain"),
+                    Reason::RbacInvalidDomain,
+                    "is a public suffix, under which anybody can register",
+                );
+            } else if api.common_domains.contains(domain) {
+                violations.add(
+                    path("domain"),
+                    Reason::RbacDomainTooCommon,
+                    "belongs to a common e-mail provider",
+                );
+            } else {
+                return true;
+            }
+            false
+        });
+        match assignment.role_id.as_str() {
+            ADMIN_ROLE => {
+                let Some(domain) = domain else { continue };
+                let assignment = RoleAssignment { domain, role_id: assignment.role_id };
+                if list.contains(&assignment) {
+                    violations.add(
+                        format!("{FIELD}[{index}]"),
+                        Reason::InvalidRbacRoleAssignment,
+                        "is listed twice",
+                    );
+                } else {
+                    list.push(assignment);
+                }
+            }
+            MEMBER_ROLE => {
+                violations.add(path("role_id"), Reason::CannotAssignDefaultRbacRoleId, "is everybody's role");
+            }
+            _ => violations.add(path("role_id"), Reason::InvalidRbacRoleId, "is not a known role"),
+        }
+    }
+    list
+}
+
+fn tenants(violations: &mut Violations, sent: Struct) -> Vec<OauthTenant> {
+    const FIELD: &str = "allowed_oauth_tenants";
+    let mut list = Vec::new();
+    for (name, value) in sent.fields {
+        let Ok(provider) = TenantProvider::try_from(name) else {
+            violations.add(
+                FIELD,
+                Reason::InvalidOauthProvider,
+                "has a provider other than slack, hubspot and github",
+            );
+            continue;
+        };
+        let format = Reason::InvalidOauthAllowedTenantsFormat;
+        let Some(Kind::ListValue(tenants)) = value.kind else {
+            violations.add(format!("{FIELD}.{}", provider.as_str()), format, "is not a list of tenant ids");
+            continue;
+        };
+        for (index, tenant) in tenants.values.into_iter().enumerate() {
+            let path = format!("{FIELD}.{}[{index}]", provider.as_str());
+            match tenant.kind {
+                Some(Kind::StringValue(tenant_id)) if is_foreign_id(&tenant_id) => {
+                    let tenant = OauthTenant { provider, tenant_id };
+                    if list.contains(&tenant) {
+                        violations.add(path, format, "is listed twice");
+                    } else {
+                        list.push(tenant);
+                    }
+                }
+                _ => {
+                    violations.add(
+                        path,
+                        format,
+                        format!("is not a text of 1 to {MAX_FOREIGN_ID} characters"),
+                    );
+                }
+            }
+        }
+    }
+    if list.len() > MAX_LIST {
+        let rule = format!("has more than {MAX_LIST} tenants");
+        violations.add(FIELD, Reason::InvalidOauthAllowedTenantsFormat, rule);
+    }
+    list
+}
+
+/// Whether a text can be an identifier that somebody else has given.
+pub(super) fn is_foreign_id(text: &str) -> bool {
+    (1..=MAX_FOREIGN_ID).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+}
+
+fn apps(api: &Api, violations: &mut Violations, field: &'static str, sent: Vec<String>) -> Vec<String> {
+    if sent.len() > MAX_LIST {
+        violations.add(field, Reason::InvalidArgument, format!("has more than {MAX_LIST} apps"));
+        return Vec::new();
+    }
+    let prefix = format!("connected-app-{}-", api.environment.as_str());
+    for (index, app) in sent.iter().enumerate() {
+        let id =
+            app.strip_prefix(&prefix).and_then(|uuid| uuid::Uuid::try_parse(uuid).ok().map(|id| (id, uuid)));
+        if id.is_none_or(|(id, text)| id.hyphenated().to_string() != text) {
+            violations.add(
+                format!("{field}[{index}]"),
+                Reason::InvalidArgument,
+                "is not the id of a connected app",
+            );
+        } else if sent[..index].contains(app) {
+            violations.add(format!("{field}[{index}]"), Reason::InvalidArgument, "is listed twice");
+        }
+    }
+    sent
+}

@@ -1,0 +1,156 @@
+//! Errors as callers see them: the one place that makes a status.
+
+use std::any::Any;
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
+
+use crate::domain::reason::{Reason, Violation};
+use crate::service::error::Error;
+
+/// The domain of every reason.
+const DOMAIN: &str = "vestibule";
+
+/// The status of a use case's error. Faults are logged here, once, with their causes; callers'
+/// mistakes at debug level.
+pub(super) fn from_error(error: Error) -> Status {
+    match error {
+        Error::Invalid(violations) => invalid(&violations),
+        Error::NotFound { reason, message } => plain(Code::NotFound, reason, message),
+        Error::AlreadyExists(violation) => {
+            with_violations(Code::AlreadyExists, std::slice::from_ref(&violation))
+        }
+        Error::Precondition { reason, message } => plain(Code::FailedPrecondition, reason, message),
+        Error::Busy { reason, message, retry_after } => retry(Code::Aborted, reason, message, retry_after),
+        Error::Unavailable { retry_after, source } => {
+            tracing::warn!(error = &*source as &dyn StdError, "something that the call needs is away");
+            let message = "the service is not available at the moment";
+            retry(Code::Unavailable, Reason::ServerUnavailable, message, retry_after)
+        }
+        Error::Internal(source) => {
+            tracing::error!(error = &*source as &dyn StdError, "the call failed");
+            plain(Code::Internal, Reason::InternalServerError, "the service failed")
+        }
+    }
+}
+
+/// The status of a request that breaks rules.
+pub(super) fn invalid(violations: &[Violation]) -> Status {
+    with_violations(Code::InvalidArgument, violations)
+}
+
+/// The status of a call whose deadline has passed.
+pub(super) fn deadline_exceeded() -> Status {
+    plain(Code::DeadlineExceeded, Reason::DeadlineExceeded, "the deadline of the call has passed")
+}
+
+/// The status of a call that carries metadata of another kind of call.
+pub(super) fn member_session_not_supported(header: &'static str) -> Status {
+    let metadata = [("header", header.to_owned())];
+    let details = info(Reason::MemberSessionNotSupported, Code::Unimplemented, &metadata);
+    Status::with_error_details(Code::Unimplemented, "calls made as a member are not supported", details)
+}
+
+/// The answer of a handler that panicked.
+#[expect(clippy::needless_pass_by_value, reason = "the signature that the layer calls")]
+pub(super) fn panicked(panic: Box<dyn Any + Send>) -> http::Response<Body> {
+    let message = panic
+        .downcast_ref::<&str>()
+        .map(|message| (*message).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    tracing::error!(panic = message, "a handler panicked");
+    plain(Code::Internal, Reason::InternalServerError, "the service failed").into_http()
+}
+
+/// The proper form of a status that came from below the handlers: an undecodable or oversized
+/// message, an unknown method. Statuses that have a reason stay as they are.
+pub(super) fn normalized(status: Status) -> Status {
+    if status.code() == Code::Ok || status.get_details_error_info().is_some() {
+        return status;
+    }
+    match status.code() {
+        // The transport reports what it can't decode as internal.
+        Code::Internal | Code::InvalidArgument => {
+            plain(Code::InvalidArgument, Reason::BadRequest, "the message can't be decoded")
+        }
+        Code::OutOfRange | Code::ResourceExhausted => {
+            plain(Code::ResourceExhausted, Reason::RequestTooLarge, "the message is larger than 4 MiB")
+        }
+        Code::Unimplemented => {
+            plain(Code::Unimplemented, Reason::RouteNotFound, "there is no such service, method or encoding")
+        }
+        Code::Cancelled | Code::DeadlineExceeded => deadline_exceeded(),
+        // Health checks and reflection answer for themselves.
+        _ => status,
+    }
+}
+
+/// The status with the id of the call it answers.
+pub(super) fn with_request_id(status: &Status, request_id: &str) -> Status {
+    let mut details = status.get_error_details();
+    details.set_request_info(request_id, "");
+    if let Some(mut info) = details.error_info().cloned() {
+        info.metadata.insert("request_id".to_owned(), request_id.to_owned());
+        details.set_error_info(info.reason, info.domain, info.metadata);
+    }
+    Status::with_error_details(status.code(), status.message(), details)
+}
+
+fn plain(code: Code, reason: Reason, message: &str) -> Status {
+    Status::with_error_details(code, message, info(reason, code, &[]))
+}
+
+fn retry(code: Code, reason: Reason, message: &str, after: Duration) -> Status {
+    let mut details = info(reason, code, &[]);
+    details.set_retry_info(Some(after));
+    Status::with_error_details(code, message, details)
+}
+
+fn with_violations(code: Code, violations: &[Violation]) -> Status {
+    let (reason, metadata) = violations
+        .first()
+        .map_or((Reason::BadRequest, [].as_slice()), |first| (first.reason, &first.metadata));
+    let mut details = info(reason, code, metadata);
+    let fields: Vec<_> = violations
+        .iter()
+        .map(|violation| FieldViolation {
+            field: violation.field.clone(),
+            description: violation.description.clone(),
+            reason: violation.reason.as_str().to_owned(),
+            localized_message: None,
+        })
+        .collect();
+    details.set_bad_request(fields);
+    let message = match violations {
+        [violation] => format!("{}: {}", violation.field, violation.description),
+        _ => format!("the request breaks {} rules; see the field violations", violations.len()),
+    };
+    Status::with_error_details(code, message, details)
+}
+
+fn info(reason: Reason, code: Code, metadata: &[(&'static str, String)]) -> ErrorDetails {
+    let mut all: std::collections::HashMap<String, String> =
+        metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+    all.insert("http_status".to_owned(), http_status(code).to_string());
+    ErrorDetails::with_error_info(reason.as_str(), DOMAIN, all)
+}
+
+/// The HTTP status that the published API gives such an error.
+fn http_status(code: Code) -> u16 {
+    match code {
+        Code::Unauthenticated => 401,
+        Code::PermissionDenied => 403,
+        Code::NotFound | Code::Unimplemented => 404,
+        Code::Aborted => 409,
+        Code::ResourceExhausted => 429,
+        Code::Cancelled => 499,
+        Code::Unavailable => 503,
+        Code::DeadlineExceeded => 504,
+        Code::InvalidArgument | Code::AlreadyExists | Code::FailedPrecondition | Code::OutOfRange => 400,
+        Code::Ok | Code::Unknown | Code::Internal | Code::DataLoss => 500,
+    }
+}

@@ -1,0 +1,296 @@
+//! Puts the parts together and runs them.
+
+mod data_dir;
+pub mod healthcheck;
+mod readiness;
+pub mod shutdown;
+
+use std::error::Error as StdError;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic_health::server::HealthReporter;
+
+use crate::api::Api;
+use crate::clock::Clock;
+use crate::config::{Backend, Config, ConfigError};
+use crate::domain::email_domain::CommonDomains;
+use crate::domain::ids::ProjectId;
+use crate::entropy::Entropy;
+use crate::kv::{self, Keeper, ProcessKeeper, RedisKeeper};
+use crate::service::signing_keys::{self, Keys, LoadError};
+use crate::service::{Parts, Service};
+use crate::store::{self, Store};
+use crate::tokens::jwt::Issuer;
+use crate::tokens::sealing::{SealingError, SealingKey};
+
+use data_dir::{DataDir, DataDirError};
+use shutdown::Shutdown;
+
+/// How long receipts and the answers of idempotency keys are kept.
+const KEPT: Duration = Duration::from_hours(24);
+
+/// How often what has served its time is removed.
+const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
+
+/// Why the program does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The settings don't go together.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data directory.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// A file that a setting names.
+    #[error("the file of --{setting} can't be read: {path}")]
+    File {
+        /// The setting.
+        setting: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The sealing key.
+    #[error("the sealing key is not usable")]
+    SealingKey(#[from] SealingError),
+    /// The database.
+    #[error("the database is not usable")]
+    Store(#[from] store::ConnectError),
+    /// Redis.
+    #[error("Redis is not usable")]
+    Keeper(#[from] kv::ConnectError),
+    /// The signing keys.
+    #[error("the signing keys are not usable")]
+    Keys(#[from] LoadError),
+    /// An address.
+    #[error("{address} can't be listened on")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The cause.
+        source: std::io::Error,
+    },
+}
+
+/// The program, ready to serve.
+#[derive(Debug)]
+pub struct App {
+    api: Api,
+    store: Store,
+    keeper: Arc<dyn Keeper>,
+    clock: Arc<dyn Clock>,
+    /// Calls that go on without their callers.
+    tasks: TaskTracker,
+    /// Held as long as the program runs, so that no second one uses the directory.
+    data_dir: Option<DataDir>,
+    lame_duck: Duration,
+    drain_timeout: Duration,
+}
+
+impl App {
+    /// Opens everything that the settings name.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn build(
+        config: &Config,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, StartError> {
+        let backend = config.backend()?;
+        let embedded = matches!(backend, Backend::Embedded);
+        let data_dir = (embedded || config.sealing_key_file.is_none())
+            .then(|| DataDir::open(&config.data_dir, embedded))
+            .transpose()?;
+        let sealing_key = sealing_key(config, data_dir.as_ref(), &*entropy)?;
+        let common_domains = Arc::new(common_domains(config)?);
+        // The last second of the lease is for what comes after the database has answered.
+        let timeout = config.claim_lease.saturating_sub(Duration::from_secs(1));
+        let store = match (&backend, &data_dir) {
+            (Backend::Servers { database_url, .. }, _) => {
+                store::connect_postgres(database_url, config.database_max_connections, timeout).await?
+            }
+            (Backend::Embedded, Some(data_dir)) => store::open_sqlite(&data_dir.database(), timeout).await?,
+            (Backend::Embedded, None) => return Err(ConfigError::OneUrl.into()),
+        };
+        let sources = (&*clock, &*entropy);
+        let keys =
+            signing_keys::load(&store, &sealing_key, sources, config.environment, config.jwt_algorithm)
+                .await?;
+        let Keys { project, signing_key, public_keys } = keys;
+        let keeper = keeper(&backend, project, &clock).await?;
+        let tasks = TaskTracker::new();
+        let issuer = config
+            .jwt_issuer
+            .clone()
+            .unwrap_or_else(|| format!("vestibule/{}", project.text(config.environment)));
+        let service = Service::new(Parts {
+            store: store.clone(),
+            keeper: Arc::clone(&keeper),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            sealing_key,
+            signing_key,
+            public_keys,
+            issuer: Issuer { issuer, project, environment: config.environment },
+            common_domains: Arc::clone(&common_domains),
+            tasks: tasks.clone(),
+            claim_lease: config.claim_lease,
+            discovery_organization_creation: config.discovery_organization_creation,
+        });
+        let api = Api {
+            service,
+            environment: config.environment,
+            common_domains,
+            clock: Arc::clone(&clock),
+            entropy,
+            max_call_duration: config.max_call_duration,
+        };
+        let Config { lame_duck, drain_timeout, .. } = *config;
+        Ok(Self { api, store, keeper, clock, tasks, data_dir, lame_duck, drain_timeout })
+    }
+
+    /// Serves until the shutdown begins, then drains: reports `NOT_SERVING`, lets load balancers
+    /// notice, takes no more connections, ends calls in flight, and gives everything back.
+    ///
+    /// # Errors
+    /// When a listener fails, or calls in flight did not end in time.
+    pub async fn serve(
+        self,
+        grpc: TcpListener,
+        http: TcpListener,
+        shutdown: Shutdown,
+    ) -> Result<(), Box<dyn StdError + Send + Sync>> {
+        let Self { api, store, keeper, clock, tasks, data_dir, lame_duck, drain_timeout } = self;
+        let (reporter, health) = tonic_health::server::health_reporter();
+        readiness::check(&reporter, &store, &*keeper).await;
+        let stop_listening = CancellationToken::new();
+        let background = TaskTracker::new();
+        background.spawn(readiness::watch(reporter.clone(), store.clone(), keeper, shutdown.soft.clone()));
+        background.spawn(sweep(store.clone(), clock, shutdown.soft.clone()));
+        background.spawn(lame_duck_passes(reporter, lame_duck, shutdown.clone(), stop_listening.clone()));
+        background.close();
+        let servers = async {
+            tokio::try_join!(
+                api.clone().serve_grpc(grpc, health, stop_listening.clone().cancelled_owned()),
+                async { Ok(api.serve_http(http, stop_listening.clone().cancelled_owned()).await?) },
+            )
+        };
+        let drained = async {
+            stop_listening.cancelled().await;
+            tokio::select! {
+                () = tokio::time::sleep(drain_timeout) => {}
+                () = shutdown.hard.cancelled() => {}
+            }
+        };
+        let outcome = tokio::select! {
+            served = servers => served.map(drop),
+            () = drained => Err("calls in flight did not end in time".into()),
+        };
+        shutdown.soft.cancel();
+        shutdown.hard.cancel();
+        tasks.close();
+        tokio::time::timeout(drain_timeout, async { tokio::join!(tasks.wait(), background.wait()) }).await?;
+        store.close().await;
+        drop(data_dir);
+        outcome
+    }
+}
+
+/// Listens.
+///
+/// # Errors
+/// [`StartError::Listen`].
+pub async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
+}
+
+/// Brings the schema of the Postgres database up to date and tells its version.
+///
+/// # Errors
+/// [`store::MigrateError`].
+pub async fn migrate(database_url: &SecretString) -> Result<i64, store::MigrateError> {
+    store::migrate_postgres(database_url).await
+}
+
+async fn lame_duck_passes(
+    reporter: HealthReporter,
+    lame_duck: Duration,
+    shutdown: Shutdown,
+    stop_listening: CancellationToken,
+) {
+    shutdown.soft.cancelled().await;
+    readiness::stop(&reporter).await;
+    tokio::select! {
+        () = tokio::time::sleep(lame_duck) => {}
+        () = shutdown.hard.cancelled() => {}
+    }
+    stop_listening.cancel();
+}
+
+async fn sweep(store: Store, clock: Arc<dyn Clock>, stop: CancellationToken) {
+    loop {
+        let more = match store.sweep(clock.now() - KEPT).await {
+            Ok(more) => more,
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn StdError,
+                    "old receipts could not be removed; trying again later"
+                );
+                false
+            }
+        };
+        let pause = if more { Duration::ZERO } else { SWEEP_INTERVAL };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+async fn keeper(
+    backend: &Backend,
+    project: ProjectId,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<dyn Keeper>, kv::ConnectError> {
+    Ok(match backend {
+        Backend::Servers { redis_url, .. } => Arc::new(RedisKeeper::connect(redis_url, project).await?),
+        Backend::Embedded => Arc::new(ProcessKeeper::new(Arc::clone(clock))),
+    })
+}
+
+fn sealing_key(
+    config: &Config,
+    data_dir: Option<&DataDir>,
+    entropy: &dyn Entropy,
+) -> Result<SealingKey, StartError> {
+    match (&config.sealing_key_file, data_dir) {
+        (Some(path), _) => Ok(SealingKey::parse(&read("sealing-key-file", path)?)?),
+        (None, Some(data_dir)) => Ok(data_dir.sealing_key(entropy)?),
+        (None, None) => Err(ConfigError::SealingKeyMissing.into()),
+    }
+}
+
+fn common_domains(config: &Config) -> Result<CommonDomains, StartError> {
+    let Some(path) = &config.common_email_domains_file else {
+        return Ok(CommonDomains::default());
+    };
+    let text = read("common-email-domains-file", path)?;
+    let labels = text
+        .lines()
+        .map(|line| line.trim().to_lowercase())
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
+    Ok(CommonDomains::new(labels))
+}
+
+fn read(setting: &'static str, path: &PathBuf) -> Result<String, StartError> {
+    std::fs::read_to_string(path).map_err(|source| StartError::File { setting, path: path.clone(), source })
+}

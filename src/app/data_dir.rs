@@ -1,0 +1,84 @@
+//! The data directory: the embedded database, and a sealing key where none is configured.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::entropy::Entropy;
+use crate::tokens::sealing::{SealingError, SealingKey};
+
+/// Why the data directory can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    /// Another program uses it.
+    #[error("the data directory is in use by another process: {0}")]
+    InUse(PathBuf),
+    /// The file system refuses.
+    #[error("the data directory can't be used: {path}")]
+    Io {
+        /// The directory or file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The key that was made earlier is damaged.
+    #[error("the sealing key in the data directory is damaged")]
+    SealingKey(#[from] SealingError),
+}
+
+/// The data directory, locked as long as this lives.
+#[derive(Debug)]
+pub(super) struct DataDir {
+    path: PathBuf,
+    _lock: Option<File>,
+}
+
+impl DataDir {
+    /// Creates the directory if it is missing. `exclusive`: refuses one that another process uses.
+    pub(super) fn open(path: &Path, exclusive: bool) -> Result<Self, DataDirError> {
+        let io = |path: &Path| {
+            let path = path.to_path_buf();
+            move |source| DataDirError::Io { path, source }
+        };
+        std::fs::create_dir_all(path).map_err(io(path))?;
+        let lock = if exclusive {
+            let file = path.join("lock");
+            let lock =
+                OpenOptions::new().create(true).truncate(false).write(true).open(&file).map_err(io(&file))?;
+            match lock.try_lock() {
+                Ok(()) => Some(lock),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(DataDirError::InUse(path.to_path_buf()));
+                }
+                Err(TryLockError::Error(source)) => return Err(io(&file)(source)),
+            }
+        } else {
+            None
+        };
+        Ok(Self { path: path.to_path_buf(), _lock: lock })
+    }
+
+    /// The file of the embedded database.
+    pub(super) fn database(&self) -> PathBuf {
+        self.path.join("vestibule.sqlite")
+    }
+
+    /// The sealing key of this directory, made on the first start.
+    pub(super) fn sealing_key(&self, entropy: &dyn Entropy) -> Result<SealingKey, DataDirError> {
+        let path = self.path.join("sealing.key");
+        let io = |source| DataDirError::Io { path: path.clone(), source };
+        match OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path) {
+            Ok(mut file) => {
+                let key = SealingKey::generate(entropy);
+                writeln!(file, "{}", key.reveal()).and_then(|()| file.sync_all()).map_err(io)?;
+                tracing::warn!(path = %path.display(), "made a sealing key; name one with --sealing-key-file outside of tests");
+                Ok(key)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                Ok(SealingKey::parse(&std::fs::read_to_string(&path).map_err(io)?)?)
+            }
+            Err(error) => Err(io(error)),
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Every setting: flags and environment variables, one to one. What is large or secret comes from
+//! files named by them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::domain::ids::Environment;
+use crate::domain::jwt_algorithm::JwtAlgorithm;
+
+/// From a verified identity to a member session of one organization.
+#[derive(Debug, Parser)]
+#[command(version, about, disable_help_subcommand = true)]
+pub struct CommandLine {
+    /// What to do; `serve` when nothing is said.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The settings.
+    #[command(flatten)]
+    pub config: Config,
+}
+
+/// What the program can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Answer calls.
+    Serve,
+    /// Bring the schema of the Postgres database up to date, and exit.
+    Migrate,
+    /// Check the settings, print them without secrets, and exit.
+    CheckConfig,
+    /// Ask the server at the listen address whether it serves; exit code 0 if it does.
+    Healthcheck,
+}
+
+/// The settings. Durations are written like `500ms`, `4s`, `1m`.
+#[derive(Clone, Debug, Args)]
+pub struct Config {
+    /// Where gRPC is served. Only loopback addresses are accepted: calls are not authenticated yet.
+    #[arg(long, global = true, env = "VESTIBULE_LISTEN_ADDRESS", default_value = "127.0.0.1:50051")]
+    pub listen_address: SocketAddr,
+
+    /// Where HTTP is served: the JWKS. Only loopback addresses are accepted.
+    #[arg(long, global = true, env = "VESTIBULE_HTTP_ADDRESS", default_value = "127.0.0.1:9464")]
+    pub http_address: SocketAddr,
+
+    /// What the deployment is for. Part of every id. `live` refuses the embedded default.
+    #[arg(long, global = true, env = "VESTIBULE_ENVIRONMENT", value_enum, default_value = "test")]
+    pub environment: Environment,
+
+    /// The Postgres database, as `postgres://user:password@host:port/name`. Given together with the
+    /// Redis URL, or not at all.
+    #[arg(long, global = true, env = "VESTIBULE_DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<SecretString>,
+
+    /// The most connections to Postgres. 1 to 1000.
+    #[arg(long, global = true, env = "VESTIBULE_DATABASE_MAX_CONNECTIONS", default_value_t = 16,
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub database_max_connections: u32,
+
+    /// The Redis, as `redis://` or, with TLS, `rediss://user:password@host:port/number`.
+    #[arg(long, global = true, env = "VESTIBULE_REDIS_URL", hide_env_values = true)]
+    pub redis_url: Option<SecretString>,
+
+    /// Where the embedded default keeps its database and its sealing key.
+    #[arg(long, global = true, env = "VESTIBULE_DATA_DIR", default_value = "vestibule-data")]
+    pub data_dir: PathBuf,
+
+    /// The file with the key that seals the signing keys: 32 bytes in base64. Required with `live`;
+    /// with `test`, one is made in the data directory. Replicas share it; changing it makes the
+    /// signing keys unreadable.
+    #[arg(long, global = true, env = "VESTIBULE_SEALING_KEY_FILE")]
+    pub sealing_key_file: Option<PathBuf>,
+
+    /// How JWTs are signed.
+    #[arg(long, global = true, env = "VESTIBULE_JWT_ALGORITHM", value_enum, default_value = "ES256")]
+    pub jwt_algorithm: JwtAlgorithm,
+
+    /// The `iss` claim of JWTs. By default `vestibule/` and the project id.
+    #[arg(long, global = true, env = "VESTIBULE_JWT_ISSUER")]
+    pub jwt_issuer: Option<String>,
+
+    /// Whether people may create organizations with an intermediate session token.
+    #[arg(long, global = true, env = "VESTIBULE_DISCOVERY_ORGANIZATION_CREATION", default_value_t = true,
+          action = clap::ArgAction::Set)]
+    pub discovery_organization_creation: bool,
+
+    /// A file with the names of common e-mail providers, one a line without top-level domain, in
+    /// place of the built-in list. Their domains can't be allowed or claimed.
+    #[arg(long, global = true, env = "VESTIBULE_COMMON_EMAIL_DOMAINS_FILE")]
+    pub common_email_domains_file: Option<PathBuf>,
+
+    /// How long a call that spends a token holds it. If its process dies, the token is free again
+    /// after that. Everything that is recorded is recorded a second before. 3s to 60s.
+    #[arg(long, global = true, env = "VESTIBULE_CLAIM_LEASE", default_value = "6s", value_parser = claim_lease)]
+    pub claim_lease: Duration,
+
+    /// The longest that a call may take, whatever deadline its caller sends.
+    #[arg(long, global = true, env = "VESTIBULE_MAX_CALL_DURATION", default_value = "30s",
+          value_parser = humantime::parse_duration)]
+    pub max_call_duration: Duration,
+
+    /// How long the server goes on answering after the first SIGTERM while it reports `NOT_SERVING`,
+    /// so that load balancers notice.
+    #[arg(long, global = true, env = "VESTIBULE_LAME_DUCK", default_value = "0s", value_parser = humantime::parse_duration)]
+    pub lame_duck: Duration,
+
+    /// How long calls in flight may take to end after that, before the server exits all the same.
+    #[arg(long, global = true, env = "VESTIBULE_DRAIN_TIMEOUT", default_value = "20s", value_parser = humantime::parse_duration)]
+    pub drain_timeout: Duration,
+
+    /// How log lines look.
+    #[arg(long, global = true, env = "VESTIBULE_LOG_FORMAT", value_enum, default_value = "text")]
+    pub log_format: LogFormat,
+
+    /// What is logged: a level, or directives like `info,vestibule=debug`.
+    #[arg(long, global = true, env = "VESTIBULE_LOG_FILTER", default_value = "info")]
+    pub log_filter: String,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+/// Why settings don't go together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// One URL without the other.
+    #[error("--database-url and --redis-url go together: give both, or neither for the embedded default")]
+    OneUrl,
+    /// The embedded default in production.
+    #[error("--environment live needs --database-url and --redis-url: the embedded default is for tests")]
+    EmbeddedLive,
+    /// No sealing key in production.
+    #[error("--environment live needs --sealing-key-file")]
+    SealingKeyMissing,
+    /// An address that others can reach.
+    #[error("--{0} must be a loopback address: calls are not authenticated")]
+    NotLoopback(&'static str),
+    /// A log filter that can't be read.
+    #[error("--log-filter is neither a level nor a list of directives")]
+    LogFilter,
+}
+
+/// What stands behind the service.
+#[derive(Clone, Debug)]
+pub enum Backend {
+    /// Postgres and Redis.
+    Servers {
+        /// The database.
+        database_url: SecretString,
+        /// The keeper of intermediate sessions.
+        redis_url: SecretString,
+    },
+    /// SQLite in the data directory, intermediate sessions in the process.
+    Embedded,
+}
+
+impl Config {
+    /// Checks what no single setting can tell, and says what stands behind the service.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn backend(&self) -> Result<Backend, ConfigError> {
+        for (name, address) in [("listen-address", self.listen_address), ("http-address", self.http_address)]
+        {
+            if !address.ip().is_loopback() {
+                return Err(ConfigError::NotLoopback(name));
+            }
+        }
+        if tracing_subscriber::EnvFilter::try_new(&self.log_filter).is_err() {
+            return Err(ConfigError::LogFilter);
+        }
+        let backend = match (&self.database_url, &self.redis_url) {
+            (Some(database_url), Some(redis_url)) => {
+                Backend::Servers { database_url: database_url.clone(), redis_url: redis_url.clone() }
+            }
+            (None, None) if self.environment == Environment::Live => {
+                return Err(ConfigError::EmbeddedLive);
+            }
+            (None, None) => Backend::Embedded,
+            _ => return Err(ConfigError::OneUrl),
+        };
+        if self.environment == Environment::Live && self.sealing_key_file.is_none() {
+            return Err(ConfigError::SealingKeyMissing);
+        }
+        Ok(backend)
+    }
+
+    /// The settings as `name = value` lines, without secrets.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let Self {
+            listen_address,
+            http_address,
+            environment,
+            database_url,
+            database_max_connections,
+            redis_url,
+            data_dir,
+            sealing_key_file,
+            jwt_algorithm,
+            jwt_issuer,
+            discovery_organization_creation,
+            common_email_domains_file,
+            claim_lease,
+            max_call_duration,
+            lame_duck,
+            drain_timeout,
+            log_format,
+            log_filter,
+        } = self;
+        let secret = |url: &Option<SecretString>| match url {
+            Some(url) if !url.expose_secret().is_empty() => "<redacted>",
+            _ => "",
+        };
+        let path = |path: &Option<PathBuf>| {
+            path.as_ref().map_or_else(String::new, |path| path.display().to_string())
+        };
+        let duration = |duration: &Duration| humantime::format_duration(*duration).to_string();
+        let lines = [
+            ("listen-address", listen_address.to_string()),
+            ("http-address", http_address.to_string()),
+            ("environment", environment.as_str().to_owned()),
+            ("database-url", secret(database_url).to_owned()),
+            ("database-max-connections", database_max_connections.to_string()),
+            ("redis-url", secret(redis_url).to_owned()),
+            ("data-dir", data_dir.display().to_string()),
+            ("sealing-key-file", path(sealing_key_file)),
+            ("jwt-algorithm", jwt_algorithm.as_str().to_owned()),
+            ("jwt-issuer", jwt_issuer.clone().unwrap_or_default()),
+            ("discovery-organization-creation", discovery_organization_creation.to_string()),
+            ("common-email-domains-file", path(common_email_domains_file)),
+            ("claim-lease", duration(claim_lease)),
+            ("max-call-duration", duration(max_call_duration)),
+            ("lame-duck", duration(lame_duck)),
+            ("drain-timeout", duration(drain_timeout)),
+            ("log-format", format!("{log_format:?}").to_lowercase()),
+            ("log-filter", log_filter.clone()),
+        ];
+        lines.iter().fold(String::new(), |text, (name, value)| text + name + " = " + value + "\n")
+    }
+}
+
+/// Shorter, and there is no time to record anything; longer, and a crash locks people out for long.
+fn claim_lease(text: &str) -> Result<Duration, String> {
+    let lease = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if (Duration::from_secs(3)..=Duration::from_mins(1)).contains(&lease) {
+        Ok(lease)
+    } else {
+        Err("not within 3s to 60s".to_owned())
+    }
+}

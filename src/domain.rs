@@ -1,0 +1,21 @@
+//! Words and rules: what an organization, a member, a token and a factor are, and which values they
+//! may have. Pure: no I/O, no async, no clock, no transport.
+
+pub mod authentication_factor;
+pub mod call;
+pub mod claims;
+pub mod default_names;
+pub mod discovery;
+pub mod email_address;
+pub mod email_domain;
+pub mod event;
+pub mod ids;
+pub mod intermediate_session;
+pub mod json;
+pub mod jwt_algorithm;
+pub mod member;
+pub mod organization;
+pub mod organization_settings;
+pub mod reason;
+pub mod session;
+pub mod slug;

@@ -1,0 +1,39 @@
+//! Who calls, and what a repeat of the call is recognized by.
+
+/// The service at the other end of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Its name, unique in the deployment.
+    pub name: String,
+}
+
+impl Caller {
+    /// Whoever can reach the loopback interface, as long as no credentials exist.
+    #[must_use]
+    pub fn anonymous() -> Self {
+        Self { name: "anonymous".to_owned() }
+    }
+}
+
+/// What a use case knows about the call it serves.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Who calls.
+    pub caller: Caller,
+    /// Identifies the call in logs, answers and events.
+    pub request_id: String,
+    /// Set when the caller wants a repeat to get the first answer again.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// Recognizes a repeat: bound to the caller by the [`Call`] around it, to the method and to the
+/// request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The caller's key: 1 to 255 visible ASCII characters.
+    pub key: String,
+    /// The full name of the method.
+    pub method: &'static str,
+    /// The SHA-256 of the request, encoded again.
+    pub request_hash: [u8; 32],
+}

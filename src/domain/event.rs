@@ -1,0 +1,64 @@
+//! Events: what happened to whom, by which call. Written in the transaction that made it happen.
+
+use time::OffsetDateTime;
+
+use super::call::Call;
+use super::ids::{EventId, MemberId, OrganizationId, SessionId};
+use super::json::JsonObject;
+use super::organization_settings::{UnknownValue, published};
+
+published! {
+    /// What happened.
+    EventType {
+        OrganizationCreated = "organization.created",
+        MemberCreated = "member.created",
+        SessionCreated = "session.created",
+    }
+}
+
+/// Something that happened. Carries ids, never addresses, secrets or metadata.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Identifies the event.
+    pub id: EventId,
+    /// What happened.
+    pub event_type: EventType,
+    /// The organization it happened in.
+    pub organization_id: OrganizationId,
+    /// The member it happened to.
+    pub member_id: Option<MemberId>,
+    /// The session it happened to.
+    pub session_id: Option<SessionId>,
+    /// The caller whose call it was.
+    pub caller: String,
+    /// The call.
+    pub request_id: String,
+    /// More, by type; `telemetry_id` for what a person did through discovery.
+    pub data: JsonObject,
+    /// When.
+    pub created_at: OffsetDateTime,
+}
+
+impl Event {
+    /// An event of an organization, made by a call.
+    #[must_use]
+    pub fn new(
+        id: EventId,
+        event_type: EventType,
+        organization_id: OrganizationId,
+        call: &Call,
+        now: OffsetDateTime,
+    ) -> Self {
+        Self {
+            id,
+            event_type,
+            organization_id,
+            member_id: None,
+            session_id: None,
+            caller: call.caller.name.clone(),
+            request_id: call.request_id.clone(),
+            data: JsonObject::new(),
+            created_at: now,
+        }
+    }
+}

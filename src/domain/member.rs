@@ -1,0 +1,102 @@
+//! Members: one person in one organization.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::email_address::EmailAddress;
+use super::email_domain::EmailDomain;
+use super::ids::{EmailId, MemberId, OauthRegistrationId, OrganizationId};
+use super::json::JsonObject;
+use super::organization_settings::{RoleAssignment, UnknownValue, published};
+
+/// The role that every member holds and nobody can be given.
+pub const MEMBER_ROLE: &str = "stytch_member";
+
+/// The role that may do everything in its organization.
+pub const ADMIN_ROLE: &str = "stytch_admin";
+
+published! {
+    /// Where a member stands.
+    MemberStatus {
+        Pending = "pending",
+        Invited = "invited",
+        Active = "active",
+        Deleted = "deleted",
+    }
+}
+
+/// A member. Each field is documented by the proto message of the same name. What is always empty
+/// until later work fills it (passwords, locks, SSO, SCIM, TOTP) is not here yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "documented by the proto message Member")]
+pub struct Member {
+    pub id: MemberId,
+    pub organization_id: OrganizationId,
+    pub email_id: EmailId,
+    pub email_address: EmailAddress,
+    pub email_address_verified: bool,
+    pub status: MemberStatus,
+    pub name: String,
+    pub is_breakglass: bool,
+    /// The roles assigned to this very member.
+    pub assigned_roles: Vec<String>,
+    pub mfa_enrolled: bool,
+    pub oauth_registrations: Vec<OauthRegistration>,
+    pub trusted_metadata: JsonObject,
+    pub untrusted_metadata: JsonObject,
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    pub updated_at: OffsetDateTime,
+}
+
+/// A member's account at an OAuth provider.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "documented by the proto message OauthRegistration")]
+pub struct OauthRegistration {
+    pub id: OauthRegistrationId,
+    pub provider_type: String,
+    pub provider_subject: String,
+}
+
+/// Why a member holds a role.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RoleSource {
+    /// Everybody's role, or assigned to this member.
+    Direct,
+    /// By the domain of the member's address.
+    EmailDomain(EmailDomain),
+}
+
+/// A role that a member holds, with every reason.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EffectiveRole {
+    /// The role.
+    pub role_id: String,
+    /// Why.
+    pub sources: Vec<RoleSource>,
+}
+
+impl Member {
+    /// The roles that the member holds: everybody's, the assigned ones, and those that the
+    /// organization gives to the domain of the address once the address is verified.
+    #[must_use]
+    pub fn roles(&self, by_domain: &[RoleAssignment]) -> Vec<EffectiveRole> {
+        let mut roles =
+            vec![EffectiveRole { role_id: MEMBER_ROLE.to_owned(), sources: vec![RoleSource::Direct] }];
+        let assigned = self.assigned_roles.iter().map(|role_id| (role_id, RoleSource::Direct));
+        let implicit = by_domain
+            .iter()
+            .filter(|assignment| {
+                self.email_address_verified && assignment.domain == *self.email_address.domain()
+            })
+            .map(|assignment| (&assignment.role_id, RoleSource::EmailDomain(assignment.domain.clone())));
+        for (role_id, source) in assigned.chain(implicit) {
+            match roles.iter_mut().find(|role| role.role_id == *role_id) {
+                Some(role) => role.sources.push(source),
+                None => roles.push(EffectiveRole { role_id: role_id.clone(), sources: vec![source] }),
+            }
+        }
+        roles
+    }
+}

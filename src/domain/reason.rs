@@ -1,0 +1,120 @@
+//! Why a call was refused, in words that programs can rely on.
+
+macro_rules! reasons {
+    ($($name:ident = $text:literal,)*) => {
+        /// A stable, machine-readable reason. Each is documented by the value of the same name of the
+        /// proto enum `ErrorReason`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason {
+            $(#[doc = concat!("`ERROR_REASON_", $text, "`")] $name,)*
+        }
+
+        impl Reason {
+            /// Every reason.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The text that callers see.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    BadRequest = "BAD_REQUEST",
+    RequestTooLarge = "REQUEST_TOO_LARGE",
+    RouteNotFound = "ROUTE_NOT_FOUND",
+    InternalServerError = "INTERNAL_SERVER_ERROR",
+    ServerUnavailable = "SERVER_UNAVAILABLE",
+    DeadlineExceeded = "DEADLINE_EXCEEDED",
+    ConcurrentRequest = "CONCURRENT_REQUEST",
+    MemberSessionNotSupported = "MEMBER_SESSION_NOT_SUPPORTED",
+    InvalidIdempotencyKey = "INVALID_IDEMPOTENCY_KEY",
+    IdempotencyKeyReused = "IDEMPOTENCY_KEY_REUSED",
+    InvalidArgument = "INVALID_ARGUMENT",
+    OrganizationNotFound = "ORGANIZATION_NOT_FOUND",
+    InvalidOrganizationId = "INVALID_ORGANIZATION_ID",
+    LiveIdUsedInTestEnvironment = "LIVE_ID_USED_IN_TEST_ENVIRONMENT",
+    TestIdUsedInLiveEnvironment = "TEST_ID_USED_IN_LIVE_ENVIRONMENT",
+    OrganizationNameMissing = "ORGANIZATION_NAME_MISSING",
+    InvalidOrganizationName = "INVALID_ORGANIZATION_NAME",
+    InvalidOrganizationSlug = "INVALID_ORGANIZATION_SLUG",
+    OrganizationSlugAlreadyUsed = "ORGANIZATION_SLUG_ALREADY_USED",
+    InvalidOrganizationExternalId = "INVALID_ORGANIZATION_EXTERNAL_ID",
+    OrganizationExternalIdAlreadyUsed = "ORGANIZATION_EXTERNAL_ID_ALREADY_USED",
+    OrganizationLogoUrlTooLong = "ORGANIZATION_LOGO_URL_TOO_LONG",
+    InvalidUrl = "INVALID_URL",
+    MetadataTooManyKeys = "METADATA_TOO_MANY_KEYS",
+    MetadataTooLarge = "METADATA_TOO_LARGE",
+    MetadataInvalidFormat = "METADATA_INVALID_FORMAT",
+    InvalidOrganizationAuthFactorSetting = "INVALID_ORGANIZATION_AUTH_FACTOR_SETTING",
+    InvalidOrganizationAuthMethodSettings = "INVALID_ORGANIZATION_AUTH_METHOD_SETTINGS",
+    InvalidOrganizationAllowedAuthMethods = "INVALID_ORGANIZATION_ALLOWED_AUTH_METHODS",
+    AllowedAuthMethodsRequiredForRestricted = "ALLOWED_AUTH_METHODS_REQUIRED_FOR_RESTRICTED",
+    InvalidOrganizationMfaPolicy = "INVALID_ORGANIZATION_MFA_POLICY",
+    InvalidOrganizationMfaFactorSetting = "INVALID_ORGANIZATION_MFA_FACTOR_SETTING",
+    InvalidOrganizationAllowedMfaMethods = "INVALID_ORGANIZATION_ALLOWED_MFA_METHODS",
+    AllowedMfaMethodsRequiredForRestricted = "ALLOWED_MFA_METHODS_REQUIRED_FOR_RESTRICTED",
+    InvalidRestrictedEmailSetting = "INVALID_RESTRICTED_EMAIL_SETTING",
+    InvalidRestrictedOauthTenantsSetting = "INVALID_RESTRICTED_OAUTH_TENANTS_SETTING",
+    OrganizationSettingsInvalidDomain = "ORGANIZATION_SETTINGS_INVALID_DOMAIN",
+    OrganizationSettingsDuplicateDomain = "ORGANIZATION_SETTINGS_DUPLICATE_DOMAIN",
+    OrganizationSettingsDomainTooCommon = "ORGANIZATION_SETTINGS_DOMAIN_TOO_COMMON",
+    OrganizationSettingsDisposableDomain = "ORGANIZATION_SETTINGS_DISPOSABLE_DOMAIN",
+    OrganizationSettingsInvalidClaimedDomain = "ORGANIZATION_SETTINGS_INVALID_CLAIMED_DOMAIN",
+    OrganizationSettingsDuplicateClaimedDomain = "ORGANIZATION_SETTINGS_DUPLICATE_CLAIMED_DOMAIN",
+    OrganizationSettingsClaimedDomainTooCommon = "ORGANIZATION_SETTINGS_CLAIMED_DOMAIN_TOO_COMMON",
+    TooManyDomains = "TOO_MANY_DOMAINS",
+    InvalidOauthProvider = "INVALID_OAUTH_PROVIDER",
+    InvalidOauthAllowedTenantsFormat = "INVALID_OAUTH_ALLOWED_TENANTS_FORMAT",
+    RbacInvalidDomain = "RBAC_INVALID_DOMAIN",
+    RbacDomainTooCommon = "RBAC_DOMAIN_TOO_COMMON",
+    InvalidRbacRoleAssignment = "INVALID_RBAC_ROLE_ASSIGNMENT",
+    InvalidRbacRoleId = "INVALID_RBAC_ROLE_ID",
+    CannotAssignDefaultRbacRoleId = "CANNOT_ASSIGN_DEFAULT_RBAC_ROLE_ID",
+    InvalidEmail = "INVALID_EMAIL",
+    InvalidAuthenticationFactor = "INVALID_AUTHENTICATION_FACTOR",
+    InvalidSessionToken = "INVALID_SESSION_TOKEN",
+    IntermediateSessionNotFound = "INTERMEDIATE_SESSION_NOT_FOUND",
+    IntermediateSessionInUse = "INTERMEDIATE_SESSION_IN_USE",
+    InvalidIntermediateSessionTokenForOrganization = "INVALID_INTERMEDIATE_SESSION_TOKEN_FOR_ORGANIZATION",
+    ActionNotAllowedEmailDomainIsClaimed = "ACTION_NOT_ALLOWED_EMAIL_DOMAIN_IS_CLAIMED",
+    DiscoveryOrganizationCreationDisabled = "DISCOVERY_ORGANIZATION_CREATION_DISABLED",
+    InvalidSessionDurationMinutes = "INVALID_SESSION_DURATION_MINUTES",
+    CustomClaimsTooLarge = "CUSTOM_CLAIMS_TOO_LARGE",
+    StytchClaimsInCustomClaims = "STYTCH_CLAIMS_IN_CUSTOM_CLAIMS",
+    UnableToRepresentCustomClaimsJson = "UNABLE_TO_REPRESENT_CUSTOM_CLAIMS_JSON",
+    MemberNotFound = "MEMBER_NOT_FOUND",
+    SessionNotFound = "SESSION_NOT_FOUND",
+}
+
+/// One thing that is wrong with one field of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Violation {
+    /// The path of the field, for example `email_allowed_domains[2]`.
+    pub field: String,
+    /// The rule that was broken.
+    pub reason: Reason,
+    /// The rule in words: a lower-case fragment that never repeats the value.
+    pub description: String,
+    /// More for machines, documented at the reason.
+    pub metadata: Vec<(&'static str, String)>,
+}
+
+impl Violation {
+    /// A violation without metadata.
+    pub fn new(field: impl Into<String>, reason: Reason, description: impl Into<String>) -> Self {
+        Self { field: field.into(), reason, description: description.into(), metadata: Vec::new() }
+    }
+
+    /// Adds to the metadata.
+    #[must_use]
+    pub fn with(mut self, key: &'static str, value: impl Into<String>) -> Self {
+        self.metadata.push((key, value.into()));
+        self
+    }
+}

@@ -1,0 +1,101 @@
+//! Intermediate sessions for their ten minutes: in Redis, or in the process for the embedded default.
+//!
+//! What is kept here may vanish at any moment, or come back from a stale copy: the receipts of the
+//! store decide what a token can still buy.
+
+mod process;
+mod redis;
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+pub use process::ProcessKeeper;
+pub use redis::{ConnectError, RedisKeeper};
+
+use crate::domain::authentication_factor::VerifiedFactor;
+use crate::domain::email_address::EmailAddress;
+use crate::domain::intermediate_session::{Binding, IntermediateSession, TokenHash};
+
+/// The keeper could not be asked, or answered nonsense.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No answer in time. What was asked may have been done.
+    #[error("the keeper of intermediate sessions is not available")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// An entry is none that this program writes.
+    #[error("the entry of an intermediate session can't be read: {0}")]
+    Corrupt(&'static str),
+}
+
+/// The outcome of a claim.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Claim {
+    /// The entry is ours for the lease.
+    Claimed(IntermediateSession),
+    /// There is no such entry, or its ten minutes are over.
+    Absent,
+    /// Another call holds it.
+    InUse {
+        /// The rest of that call's lease.
+        retry_after: Duration,
+    },
+    /// It can only finish one login.
+    Bound(Binding),
+}
+
+/// The outcome of adding a factor.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Added {
+    /// The entry with the factor.
+    Added(IntermediateSession),
+    /// There is no such entry, or its ten minutes are over.
+    Absent,
+    /// A call is spending it.
+    InUse {
+        /// The rest of that call's lease.
+        retry_after: Duration,
+    },
+    /// It holds as many factors as it may.
+    Full,
+}
+
+/// Keeps intermediate sessions. Every operation on one entry is atomic, compares the entry's age by
+/// one clock, and never extends its life.
+#[async_trait]
+pub trait Keeper: Debug + Send + Sync {
+    /// Keeps a new entry and tells what it became.
+    async fn insert(
+        &self,
+        token: TokenHash,
+        email_address: EmailAddress,
+        factors: Vec<VerifiedFactor>,
+    ) -> Result<IntermediateSession, Error>;
+
+    /// Reads an entry.
+    async fn get(&self, token: TokenHash) -> Result<Option<IntermediateSession>, Error>;
+
+    /// Adds a factor to an entry that nobody holds.
+    async fn add_factor(&self, token: TokenHash, factor: VerifiedFactor) -> Result<Added, Error>;
+
+    /// Takes an open entry for the length of the lease. The claim's id is the caller's, so that a
+    /// repeat finds its own claim.
+    async fn claim(&self, token: TokenHash, claim: Uuid, lease: Duration) -> Result<Claim, Error>;
+
+    /// Gives an entry back as it was, if it is still held by this claim.
+    async fn release(&self, token: TokenHash, claim: Uuid) -> Result<(), Error>;
+
+    /// Binds an entry to the one login it can still finish, if it is still held by this claim.
+    async fn bind(&self, token: TokenHash, claim: Uuid, binding: Binding) -> Result<(), Error>;
+
+    /// Removes an entry that was spent, if it is still held by this claim.
+    async fn spend(&self, token: TokenHash, claim: Uuid) -> Result<(), Error>;
+
+    /// Removes an entry, whoever holds it.
+    async fn remove(&self, token: TokenHash) -> Result<(), Error>;
+
+    /// Asks for nothing, to learn whether the keeper answers.
+    async fn ping(&self) -> Result<(), Error>;
+}

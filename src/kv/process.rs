@@ -1,0 +1,164 @@
+//! Intermediate sessions in the process, for the embedded default. A restart loses them.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::{Added, Claim, Error, Keeper};
+use crate::clock::Clock;
+use crate::domain::authentication_factor::VerifiedFactor;
+use crate::domain::email_address::EmailAddress;
+use crate::domain::intermediate_session::{Binding, IntermediateSession, LIFETIME, MAX_FACTORS, TokenHash};
+
+/// Keeps intermediate sessions in the process. Ages are measured on the monotonic clock.
+#[derive(Debug)]
+pub struct ProcessKeeper {
+    clock: Arc<dyn Clock>,
+    entries: Mutex<Entries>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    by_token: HashMap<TokenHash, Entry>,
+    /// Every entry in the order of its end, which is the order it came in.
+    by_end: VecDeque<(Duration, TokenHash)>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    session: IntermediateSession,
+    claim: Option<(Uuid, Duration)>,
+}
+
+impl Entry {
+    /// The rest of the lease of a claim other than `ours`.
+    fn held(&self, now: Duration, ours: Option<Uuid>) -> Option<Duration> {
+        let (claim, until) = self.claim?;
+        (Some(claim) != ours && until > now).then(|| until.saturating_sub(now))
+    }
+}
+
+impl ProcessKeeper {
+    /// Keeps nothing yet.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, entries: Mutex::default() }
+    }
+
+    /// The entries whose time is not over, and the time.
+    fn entries(&self) -> (MutexGuard<'_, Entries>, Duration) {
+        // Whoever panicked while holding the lock left no entry half changed.
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.monotonic();
+        while let Some((ends, token)) = entries.by_end.front().copied()
+            && ends <= now
+        {
+            entries.by_end.pop_front();
+            entries.by_token.remove(&token);
+        }
+        (entries, now)
+    }
+
+    fn finish(&self, token: TokenHash, claim: Uuid, change: impl FnOnce(&mut Entry)) {
+        let (mut entries, _) = self.entries();
+        if let Some(entry) = entries.by_token.get_mut(&token)
+            && entry.claim.is_some_and(|(holder, _)| holder == claim)
+        {
+            entry.claim = None;
+            change(entry);
+        }
+    }
+}
+
+#[async_trait]
+impl Keeper for ProcessKeeper {
+    async fn insert(
+        &self,
+        token: TokenHash,
+        email_address: EmailAddress,
+        factors: Vec<VerifiedFactor>,
+    ) -> Result<IntermediateSession, Error> {
+        let created_at = self.clock.now();
+        let session = IntermediateSession {
+            email_address,
+            factors,
+            binding: None,
+            created_at,
+            expires_at: created_at + LIFETIME,
+        };
+        let (mut entries, now) = self.entries();
+        entries.by_end.push_back((now + LIFETIME, token));
+        entries.by_token.insert(token, Entry { session: session.clone(), claim: None });
+        Ok(session)
+    }
+
+    async fn get(&self, token: TokenHash) -> Result<Option<IntermediateSession>, Error> {
+        let (entries, _) = self.entries();
+        Ok(entries.by_token.get(&token).map(|entry| entry.session.clone()))
+    }
+
+    async fn add_factor(&self, token: TokenHash, factor: VerifiedFactor) -> Result<Added, Error> {
+        let (mut entries, now) = self.entries();
+        let Some(entry) = entries.by_token.get_mut(&token) else {
+            return Ok(Added::Absent);
+        };
+        if let Some(retry_after) = entry.held(now, None) {
+            return Ok(Added::InUse { retry_after });
+        }
+        if entry.session.factors.len() >= MAX_FACTORS {
+            return Ok(Added::Full);
+        }
+        entry.session.factors.push(factor);
+        Ok(Added::Added(entry.session.clone()))
+    }
+
+    async fn claim(&self, token: TokenHash, claim: Uuid, lease: Duration) -> Result<Claim, Error> {
+        let (mut entries, now) = self.entries();
+        let Some(entry) = entries.by_token.get_mut(&token) else {
+            return Ok(Claim::Absent);
+        };
+        if let Some(retry_after) = entry.held(now, Some(claim)) {
+            return Ok(Claim::InUse { retry_after });
+        }
+        if let Some(binding) = entry.session.binding {
+            return Ok(Claim::Bound(binding));
+        }
+        entry.claim = Some((claim, now + lease));
+        Ok(Claim::Claimed(entry.session.clone()))
+    }
+
+    async fn release(&self, token: TokenHash, claim: Uuid) -> Result<(), Error> {
+        self.finish(token, claim, |_| ());
+        Ok(())
+    }
+
+    async fn bind(&self, token: TokenHash, claim: Uuid, binding: Binding) -> Result<(), Error> {
+        self.finish(token, claim, |entry| entry.session.binding = Some(binding));
+        Ok(())
+    }
+
+    async fn spend(&self, token: TokenHash, claim: Uuid) -> Result<(), Error> {
+        let (mut entries, _) = self.entries();
+        if entries
+            .by_token
+            .get(&token)
+            .and_then(|entry| entry.claim)
+            .is_some_and(|(holder, _)| holder == claim)
+        {
+            entries.by_token.remove(&token);
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, token: TokenHash) -> Result<(), Error> {
+        self.entries().0.by_token.remove(&token);
+        Ok(())
+    }
+
+    async fn ping(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}

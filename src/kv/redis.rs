@@ -1,0 +1,289 @@
+//! Intermediate sessions in Redis: one hash per token, each operation one atomic script on that key,
+//! so that a cluster serves it too. Time is Redis' own.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{Script, ScriptInvocation};
+use secrecy::{ExposeSecret as _, SecretString};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{Added, Claim, Error, Keeper};
+use crate::domain::authentication_factor::VerifiedFactor;
+use crate::domain::email_address::EmailAddress;
+use crate::domain::ids::{MemberId, OrganizationId, ProjectId};
+use crate::domain::intermediate_session::{Binding, IntermediateSession, LIFETIME, MAX_FACTORS, TokenHash};
+
+/// How long a command may take, and how long a lost connection is waited for.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The longest pause between two attempts to connect again.
+const MAX_RECONNECT_DELAY: Duration = Duration::from_millis(500);
+
+/// Why Redis could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The URL is not one of Redis.
+    #[error("the Redis URL is not a valid redis:// or rediss:// URL")]
+    Url,
+    /// Redis does not answer, or refuses.
+    #[error("Redis could not be reached")]
+    Unreachable(#[source] redis::RedisError),
+}
+
+/// The scripts, each compiled into its SHA-1 once.
+struct Scripts {
+    insert: Script,
+    get: Script,
+    add_factor: Script,
+    claim: Script,
+    finish: Script,
+}
+
+/// Keeps intermediate sessions in Redis.
+pub struct RedisKeeper {
+    /// One connection for all calls; it comes back by itself.
+    connection: ConnectionManager,
+    prefix: String,
+    scripts: Scripts,
+}
+
+impl fmt::Debug for RedisKeeper {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("RedisKeeper").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+impl RedisKeeper {
+    /// Connects. Keys carry the deployment's id, so that deployments can share a Redis.
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    pub async fn connect(url: &SecretString, project: ProjectId) -> Result<Self, ConnectError> {
+        // The driver's own message can quote the URL, and with it the password.
+        let client = redis::Client::open(url.expose_secret()).map_err(|_| ConnectError::Url)?;
+        let config = ConnectionManagerConfig::new()
+            .set_response_timeout(Some(RESPONSE_TIMEOUT))
+            .set_connection_timeout(Some(RESPONSE_TIMEOUT))
+            .set_max_delay(MAX_RECONNECT_DELAY);
+        let connection =
+            ConnectionManager::new_with_config(client, config).await.map_err(ConnectError::Unreachable)?;
+        let keeper = Self {
+            connection,
+            prefix: format!("vestibule:{}:intermediate-session:", project.uuid()),
+            scripts: Scripts {
+                insert: Script::new(include_str!("redis/insert.lua")),
+                get: Script::new(include_str!("redis/get.lua")),
+                add_factor: Script::new(include_str!("redis/add_factor.lua")),
+                claim: Script::new(include_str!("redis/claim.lua")),
+                finish: Script::new(include_str!("redis/finish.lua")),
+            },
+        };
+        keeper.warn_about_eviction().await;
+        Ok(keeper)
+    }
+
+    /// Under memory pressure Redis may only refuse, or drop what is about to expire anyway: with any
+    /// other policy people lose logins that are under way.
+    async fn warn_about_eviction(&self) {
+        let mut connection = self.connection.clone();
+        let mut command = redis::cmd("CONFIG");
+        command.arg("GET").arg("maxmemory-policy");
+        let answer: Result<HashMap<String, String>, _> = bounded(command.query_async(&mut connection)).await;
+        match answer {
+            Ok(settings) => {
+                let policy = settings.get("maxmemory-policy").map_or("", String::as_str);
+                if policy != "noeviction" && !policy.starts_with("volatile-") {
+                    tracing::warn!(
+                        policy,
+                        "Redis may evict intermediate sessions; set maxmemory-policy to noeviction"
+                    );
+                }
+            }
+            Err(error) => {
+                tracing::info!(
+                    error = &error as &dyn std::error::Error,
+                    "Redis did not tell its maxmemory-policy"
+                );
+            }
+        }
+    }
+
+    fn key(&self, token: TokenHash) -> String {
+        format!("{}{}", self.prefix, URL_SAFE_NO_PAD.encode(token.0))
+    }
+
+    async fn run(&self, invocation: &ScriptInvocation<'_>) -> Result<Reply, Error> {
+        let mut connection = self.connection.clone();
+        let (status, rest): (String, Option<redis::Value>) = bounded(async {
+            let reply: Vec<redis::Value> = invocation.invoke_async(&mut connection).await?;
+            let mut reply = reply.into_iter();
+            let status = redis::from_redis_value(reply.next().unwrap_or(redis::Value::Nil))?;
+            Ok((status, reply.next()))
+        })
+        .await?;
+        Ok(Reply { status, rest })
+    }
+
+    async fn finish(
+        &self,
+        token: TokenHash,
+        claim: Uuid,
+        how: &str,
+        binding: Option<Binding>,
+    ) -> Result<(), Error> {
+        let mut invocation = self.scripts.finish.key(self.key(token));
+        invocation.arg(claim.to_string()).arg(how);
+        if let Some(binding) = binding {
+            invocation
+                .arg(binding.organization_id.uuid().to_string())
+                .arg(binding.member_id.uuid().to_string());
+        }
+        self.run(&invocation).await.map(drop)
+    }
+}
+
+async fn bounded<T>(work: impl Future<Output = redis::RedisResult<T>>) -> Result<T, Error> {
+    // Twice the response timeout: a script that Redis has forgotten is sent a second time.
+    match tokio::time::timeout(RESPONSE_TIMEOUT * 2, work).await {
+        Ok(result) => result.map_err(|error| Error::Unavailable(Box::new(error))),
+        Err(elapsed) => Err(Error::Unavailable(Box::new(elapsed))),
+    }
+}
+
+#[async_trait]
+impl Keeper for RedisKeeper {
+    async fn insert(
+        &self,
+        token: TokenHash,
+        email_address: EmailAddress,
+        factors: Vec<VerifiedFactor>,
+    ) -> Result<IntermediateSession, Error> {
+        let mut invocation = self.scripts.insert.key(self.key(token));
+        invocation.arg(milliseconds(LIFETIME)).arg(email_address.as_str());
+        for factor in &factors {
+            invocation.arg(factor_json(factor)?);
+        }
+        self.run(&invocation).await?.entry()
+    }
+
+    async fn get(&self, token: TokenHash) -> Result<Option<IntermediateSession>, Error> {
+        let reply = self.run(&self.scripts.get.key(self.key(token))).await?;
+        match reply.status.as_str() {
+            "absent" => Ok(None),
+            _ => reply.entry().map(Some),
+        }
+    }
+
+    async fn add_factor(&self, token: TokenHash, factor: VerifiedFactor) -> Result<Added, Error> {
+        let mut invocation = self.scripts.add_factor.key(self.key(token));
+        invocation.arg(factor_json(&factor)?).arg(MAX_FACTORS);
+        let reply = self.run(&invocation).await?;
+        match reply.status.as_str() {
+            "absent" => Ok(Added::Absent),
+            "full" => Ok(Added::Full),
+            "in_use" => Ok(Added::InUse { retry_after: reply.rest_of_lease()? }),
+            _ => reply.entry().map(Added::Added),
+        }
+    }
+
+    async fn claim(&self, token: TokenHash, claim: Uuid, lease: Duration) -> Result<Claim, Error> {
+        let mut invocation = self.scripts.claim.key(self.key(token));
+        invocation.arg(claim.to_string()).arg(milliseconds(lease));
+        let reply = self.run(&invocation).await?;
+        match reply.status.as_str() {
+            "absent" => Ok(Claim::Absent),
+            "in_use" => Ok(Claim::InUse { retry_after: reply.rest_of_lease()? }),
+            "bound" => reply.entry()?.binding.map(Claim::Bound).ok_or(Error::Corrupt("organization_id")),
+            _ => reply.entry().map(Claim::Claimed),
+        }
+    }
+
+    async fn release(&self, token: TokenHash, claim: Uuid) -> Result<(), Error> {
+        self.finish(token, claim, "release", None).await
+    }
+
+    async fn bind(&self, token: TokenHash, claim: Uuid, binding: Binding) -> Result<(), Error> {
+        self.finish(token, claim, "bind", Some(binding)).await
+    }
+
+    async fn spend(&self, token: TokenHash, claim: Uuid) -> Result<(), Error> {
+        self.finish(token, claim, "spend", None).await
+    }
+
+    async fn remove(&self, token: TokenHash) -> Result<(), Error> {
+        let mut connection = self.connection.clone();
+        let mut command = redis::cmd("DEL");
+        command.arg(self.key(token));
+        bounded(command.query_async::<()>(&mut connection)).await
+    }
+
+    async fn ping(&self) -> Result<(), Error> {
+        let mut connection = self.connection.clone();
+        bounded(redis::cmd("PING").query_async::<()>(&mut connection)).await
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn factor_json(factor: &VerifiedFactor) -> Result<String, Error> {
+    serde_json::to_string(factor).map_err(|_| Error::Corrupt("factor"))
+}
+
+/// What every script answers: a word, and what it is about.
+struct Reply {
+    status: String,
+    rest: Option<redis::Value>,
+}
+
+impl Reply {
+    fn rest_of_lease(self) -> Result<Duration, Error> {
+        let milliseconds = self.rest.and_then(|rest| redis::from_redis_value::<u64>(rest).ok());
+        milliseconds.map(Duration::from_millis).ok_or(Error::Corrupt("claim_until"))
+    }
+
+    fn entry(self) -> Result<IntermediateSession, Error> {
+        let fields: HashMap<String, String> =
+            self.rest.and_then(|rest| redis::from_redis_value(rest).ok()).ok_or(Error::Corrupt("fields"))?;
+        let field = |name: &'static str| fields.get(name).ok_or(Error::Corrupt(name));
+        let count: usize = field("factors")?.parse().map_err(|_| Error::Corrupt("factors"))?;
+        let factors = (1..=count)
+            .map(|number| {
+                let json = fields.get(&format!("factor:{number}")).ok_or(Error::Corrupt("factor"))?;
+                serde_json::from_str(json).map_err(|_| Error::Corrupt("factor"))
+            })
+            .collect::<Result<_, _>>()?;
+        let binding = match (fields.get("organization_id"), fields.get("member_id")) {
+            (Some(organization), Some(member)) => Some(Binding {
+                organization_id: OrganizationId::new(uuid(organization)?),
+                member_id: MemberId::new(uuid(member)?),
+            }),
+            _ => None,
+        };
+        Ok(IntermediateSession {
+            email_address: EmailAddress::parse(field("email_address")?)
+                .map_err(|_| Error::Corrupt("email_address"))?,
+            factors,
+            binding,
+            created_at: timestamp(field("created_at")?)?,
+            expires_at: timestamp(field("expires_at")?)?,
+        })
+    }
+}
+
+fn uuid(text: &str) -> Result<Uuid, Error> {
+    Uuid::try_parse(text).map_err(|_| Error::Corrupt("id"))
+}
+
+fn timestamp(milliseconds: &str) -> Result<OffsetDateTime, Error> {
+    let milliseconds: i128 = milliseconds.parse().map_err(|_| Error::Corrupt("time"))?;
+    OffsetDateTime::from_unix_timestamp_nanos(milliseconds * 1_000_000).map_err(|_| Error::Corrupt("time"))
+}

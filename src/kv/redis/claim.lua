@@ -1,0 +1,17 @@
+-- Takes an open entry for the length of a lease.
+-- KEYS[1] the entry. ARGV[1] the claim's id. ARGV[2] the lease in milliseconds.
+-- Answers {'absent'} | {'in_use', rest of the lease} | {'bound' | 'claimed', the entry's fields}.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local state = redis.call('HMGET', KEYS[1], 'expires_at', 'claim', 'claim_until', 'organization_id')
+if not state[1] or tonumber(state[1]) <= now then
+  return {'absent'}
+end
+if state[2] and state[2] ~= ARGV[1] and tonumber(state[3]) > now then
+  return {'in_use', tonumber(state[3]) - now}
+end
+if state[4] then
+  return {'bound', redis.call('HGETALL', KEYS[1])}
+end
+redis.call('HSET', KEYS[1], 'claim', ARGV[1], 'claim_until', string.format('%.0f', now + ARGV[2]))
+return {'claimed', redis.call('HGETALL', KEYS[1])}

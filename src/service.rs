@@ -1,0 +1,65 @@
+//! The use cases. Each is one file; what they share is [`Service`]. Nothing here knows of gRPC, SQL
+//! or Redis.
+
+mod answers;
+pub mod discovery;
+pub mod error;
+pub mod intermediate_sessions;
+mod mint;
+pub mod organizations;
+pub mod signing_keys;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::domain::email_domain::CommonDomains;
+use crate::entropy::Entropy;
+use crate::kv::Keeper;
+use crate::store::Store;
+use crate::tokens::jwt::{Issuer, PublicKey, SigningKey};
+use crate::tokens::sealing::SealingKey;
+
+/// What the use cases work with.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "each field is documented by its type")]
+pub struct Parts {
+    pub store: Store,
+    pub keeper: Arc<dyn Keeper>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub sealing_key: SealingKey,
+    pub signing_key: Arc<SigningKey>,
+    /// Every key whose JWTs may still be alive.
+    pub public_keys: Vec<PublicKey>,
+    pub issuer: Issuer,
+    pub common_domains: Arc<CommonDomains>,
+    /// Work that goes on when its caller is gone; shutting down waits for it.
+    pub tasks: TaskTracker,
+    /// How long a call that spends a token holds it.
+    pub claim_lease: Duration,
+    /// Whether people may create organizations with an intermediate session token.
+    pub discovery_organization_creation: bool,
+}
+
+/// The use cases. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Service {
+    parts: Arc<Parts>,
+}
+
+impl Service {
+    /// The use cases, working with these parts.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self { parts: Arc::new(parts) }
+    }
+
+    /// The keys that session JWTs are verified with.
+    #[must_use]
+    pub fn public_keys(&self) -> &[PublicKey] {
+        &self.parts.public_keys
+    }
+}

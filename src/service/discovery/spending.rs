@@ -1,0 +1,161 @@
+//! Spending a token exactly once, and only for something.
+//!
+//! 1. *Claim*: the keeper hands out what the token stands for and holds it for the lease.
+//! 2. *Decide*: pure rules.
+//! 3. *Record*: one transaction in the store, over before the lease is; its receipt is the truth.
+//! 4. *Finish*: the keeper's entry is made to match. Best effort: the receipt guards.
+//! 5. *Release*: whatever failed before anything was recorded gives the token back at once.
+//!
+//! All of it runs in a task of its own, which the caller's cancellation does not stop.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::domain::intermediate_session::{Binding, IntermediateSession, TokenHash};
+use crate::domain::reason::Reason;
+use crate::kv::{self, Claim};
+use crate::service::Service;
+use crate::service::error::Error;
+use crate::store::Receipt;
+
+/// How long the answer waits for the keeper's entry to be finished or released.
+const FINISH_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// How long before the end of the lease everything must be recorded.
+const RECORD_MARGIN: Duration = Duration::from_secs(1);
+
+/// A claim that is held.
+#[derive(Debug)]
+pub(super) struct Held {
+    token: TokenHash,
+    claim: Uuid,
+    /// When the lease ends at the earliest, on the monotonic clock.
+    lease_ends: Duration,
+    /// What the token stands for.
+    pub(super) person: IntermediateSession,
+}
+
+/// The lease was about to end.
+#[derive(Debug)]
+pub(super) enum LeaseOver {
+    /// Nothing was begun.
+    BeforeRecording,
+    /// Something may have been recorded.
+    WhileRecording,
+}
+
+impl Held {
+    /// Runs what records the purchase, unless the lease is about to end, and no longer than it lasts.
+    pub(super) async fn within_lease<T>(
+        &self,
+        clock: &dyn Clock,
+        record: impl Future<Output = T>,
+    ) -> Result<T, LeaseOver> {
+        let left = self.lease_ends.saturating_sub(RECORD_MARGIN).saturating_sub(clock.monotonic());
+        if left.is_zero() {
+            return Err(LeaseOver::BeforeRecording);
+        }
+        tokio::time::timeout(left, record).await.map_err(|_| LeaseOver::WhileRecording)
+    }
+}
+
+/// What became of a held token.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// It bought a session.
+    Spent,
+    /// It can finish one login.
+    Bound(Binding),
+    /// Nothing was recorded.
+    Untouched,
+    /// Another call has recorded something: the receipt says what.
+    AskReceipt,
+    /// Nobody knows: what was asked may have been recorded, or may still be.
+    Unknown,
+}
+
+impl Service {
+    /// Claims an open token.
+    ///
+    /// # Errors
+    /// What a call without an earlier answer is refused with: `INTERMEDIATE_SESSION_NOT_FOUND`,
+    /// `INTERMEDIATE_SESSION_IN_USE`, `INVALID_INTERMEDIATE_SESSION_TOKEN_FOR_ORGANIZATION`; or
+    /// `Unavailable`.
+    pub(super) async fn claim(&self, token: TokenHash) -> Result<Held, Error> {
+        let parts = &self.parts;
+        let claim = parts.entropy.uuid(parts.clock.now());
+        let lease_ends = parts.clock.monotonic() + parts.claim_lease;
+        let mut outcome = parts.keeper.claim(token, claim, parts.claim_lease).await;
+        if outcome.is_err() {
+            // The first attempt may have claimed and only its answer was lost: the same claim id
+            // finds its own claim.
+            outcome = parts.keeper.claim(token, claim, parts.claim_lease).await;
+        }
+        match outcome {
+            Ok(Claim::Claimed(person)) => Ok(Held { token, claim, lease_ends, person }),
+            Ok(Claim::Absent) => Err(Error::intermediate_session_not_found()),
+            Ok(Claim::InUse { retry_after }) => Err(Error::in_use(retry_after)),
+            Ok(Claim::Bound(_)) => Err(bound_elsewhere()),
+            Err(error) => {
+                log_failure("release", parts.keeper.release(token, claim).await);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Makes the keeper's entry match what became of the token. Best effort.
+    ///
+    /// With `AskReceipt`, answers what the receipt of an earlier purchase says to this call.
+    pub(super) async fn finish(&self, held: &Held, outcome: Outcome) -> Option<Error> {
+        let Held { token, claim, .. } = *held;
+        let (outcome, refusal) = match outcome {
+            Outcome::AskReceipt => match self.parts.store.receipt_find(token).await {
+                Ok(Some(Receipt::Gone)) => (Outcome::Spent, Some(Error::intermediate_session_not_found())),
+                Ok(Some(Receipt::Bound(binding))) => (Outcome::Bound(binding), Some(bound_elsewhere())),
+                Ok(None) => (Outcome::Untouched, None),
+                Err(error) => (Outcome::Untouched, Some(error.into())),
+            },
+            other => (other, None),
+        };
+        let keeper = &self.parts.keeper;
+        let finishing = async {
+            match outcome {
+                Outcome::Spent => keeper.spend(token, claim).await,
+                Outcome::Bound(binding) => keeper.bind(token, claim, binding).await,
+                Outcome::Untouched => keeper.release(token, claim).await,
+                Outcome::AskReceipt | Outcome::Unknown => Ok(()),
+            }
+        };
+        match tokio::time::timeout(FINISH_TIMEOUT, finishing).await {
+            Ok(result) => log_failure("finish", result),
+            Err(elapsed) => log_failure("finish", Err(kv::Error::Unavailable(Box::new(elapsed)))),
+        }
+        refusal
+    }
+
+    /// What a call is answered with when nobody knows whether it was recorded. By the time of a
+    /// retry the lease is over, and the receipt knows.
+    pub(super) fn unknown_outcome(&self, source: impl Into<crate::service::error::Source>) -> Error {
+        Error::Unavailable { retry_after: self.parts.claim_lease, source: source.into() }
+    }
+}
+
+fn bound_elsewhere() -> Error {
+    Error::Precondition {
+        reason: Reason::InvalidIntermediateSessionTokenForOrganization,
+        message: "the intermediate session can only finish the login in the organization it is bound to",
+    }
+}
+
+fn log_failure(what: &'static str, result: Result<(), kv::Error>) {
+    if let Err(error) = result {
+        tracing::warn!(
+            what,
+            error = &error as &dyn StdError,
+            "the entry of an intermediate session stays as it is for now"
+        );
+    }
+}

@@ -1,0 +1,124 @@
+//! Why a use case did not do what it was asked, in terms of what the caller can do about it.
+
+use std::time::Duration;
+
+use crate::domain::reason::{Reason, Violation};
+use crate::{kv, store};
+
+/// The cause of a fault. For the log only.
+pub type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// When a fault is probably over.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Why a use case did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Send something else.
+    #[error("the request is not acceptable")]
+    Invalid(Vec<Violation>),
+    /// It is not there.
+    #[error("{message}")]
+    NotFound {
+        /// Why.
+        reason: Reason,
+        /// Why, in words.
+        message: &'static str,
+    },
+    /// Somebody else has it; choose another.
+    #[error("{}", .0.description)]
+    AlreadyExists(Violation),
+    /// Change what stands first.
+    #[error("{message}")]
+    Precondition {
+        /// Why.
+        reason: Reason,
+        /// Why, in words.
+        message: &'static str,
+    },
+    /// Another call is in the way; try again shortly.
+    #[error("{message}")]
+    Busy {
+        /// Why.
+        reason: Reason,
+        /// Why, in words.
+        message: &'static str,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// Something that is needed is away; try again later.
+    #[error("the service is not available")]
+    Unavailable {
+        /// When to try again.
+        retry_after: Duration,
+        /// The cause.
+        source: Source,
+    },
+    /// A fault of the program or of what it stores.
+    #[error("the service failed")]
+    Internal(#[source] Source),
+}
+
+impl Error {
+    /// One violation of one field.
+    pub(super) fn invalid(violation: Violation) -> Self {
+        Self::Invalid(vec![violation])
+    }
+
+    pub(super) fn intermediate_session_not_found() -> Self {
+        Self::NotFound {
+            reason: Reason::IntermediateSessionNotFound,
+            message: "the intermediate session is unknown, has ended, was spent or was revoked",
+        }
+    }
+
+    pub(super) fn in_use(retry_after: Duration) -> Self {
+        Self::Busy {
+            reason: Reason::IntermediateSessionInUse,
+            message: "another call is spending the intermediate session",
+            retry_after,
+        }
+    }
+
+    pub(super) fn organization_not_found() -> Self {
+        Self::NotFound { reason: Reason::OrganizationNotFound, message: "there is no such organization" }
+    }
+
+    pub(super) fn concurrent() -> Self {
+        Self::Busy {
+            reason: Reason::ConcurrentRequest,
+            message: "another call is changing the same thing",
+            retry_after: RETRY_AFTER,
+        }
+    }
+
+    pub(super) fn internal(source: impl Into<Source>) -> Self {
+        Self::Internal(source.into())
+    }
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::Conflict(_) => Self::concurrent(),
+            store::Error::Unavailable(_) | store::Error::UnknownOutcome(_) => {
+                Self::Unavailable { retry_after: RETRY_AFTER, source: Box::new(error) }
+            }
+            // A use case that can break a rule answers for it before it comes here.
+            store::Error::Violates(_) | store::Error::Corrupt(_) | store::Error::Database(_) => {
+                Self::Internal(Box::new(error))
+            }
+        }
+    }
+}
+
+impl From<kv::Error> for Error {
+    fn from(error: kv::Error) -> Self {
+        match error {
+            kv::Error::Unavailable(_) => {
+                Self::Unavailable { retry_after: RETRY_AFTER, source: Box::new(error) }
+            }
+            kv::Error::Corrupt(_) => Self::Internal(Box::new(error)),
+        }
+    }
+}

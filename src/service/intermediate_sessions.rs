@@ -1,0 +1,101 @@
+//! Intermediate sessions, for authenticators.
+
+use crate::domain::authentication_factor::VerifiedFactor;
+use crate::domain::email_address::EmailAddress;
+use crate::domain::intermediate_session::{IntermediateSession, MAX_FACTORS};
+use crate::domain::reason::{Reason, Violation};
+use crate::kv::Added;
+use crate::service::Service;
+use crate::service::error::Error;
+use crate::store::Receipt;
+use crate::tokens::opaque::IntermediateToken;
+
+impl Service {
+    /// Makes a token for a person whom an authenticator vouches for.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn create_intermediate_session(
+        &self,
+        email_address: EmailAddress,
+        factors: Vec<VerifiedFactor>,
+    ) -> Result<(IntermediateToken, IntermediateSession), Error> {
+        let token = IntermediateToken::generate(&*self.parts.entropy);
+        let session = self.parts.keeper.insert(token.hash(), email_address, factors).await?;
+        Ok((token, session))
+    }
+
+    /// Adds a factor to a token.
+    ///
+    /// # Errors
+    /// `INTERMEDIATE_SESSION_NOT_FOUND`, `INTERMEDIATE_SESSION_IN_USE`; a violation when the token
+    /// holds as many factors as it may, or the factor is about another address.
+    pub async fn add_factor(
+        &self,
+        token: &IntermediateToken,
+        factor: VerifiedFactor,
+        about: Option<&EmailAddress>,
+    ) -> Result<IntermediateSession, Error> {
+        if let Some(about) = about {
+            let session = self.get_intermediate_session(token).await?;
+            if session.email_address != *about {
+                return Err(factor_violation(
+                    "factor.email_address",
+                    "is not the address of the intermediate session",
+                ));
+            }
+        }
+        match self.parts.keeper.add_factor(token.hash(), factor).await? {
+            Added::Added(session) => Ok(session),
+            Added::Absent => Err(Error::intermediate_session_not_found()),
+            Added::InUse { retry_after } => Err(Error::in_use(retry_after)),
+            Added::Full => {
+                Err(factor_violation("factor", format!("a token holds at most {MAX_FACTORS} factors")))
+            }
+        }
+    }
+
+    /// Shows what a token stands for.
+    ///
+    /// # Errors
+    /// `INTERMEDIATE_SESSION_NOT_FOUND`.
+    pub async fn get_intermediate_session(
+        &self,
+        token: &IntermediateToken,
+    ) -> Result<IntermediateSession, Error> {
+        let hash = token.hash();
+        let mut session =
+            self.parts.keeper.get(hash).await?.ok_or_else(Error::intermediate_session_not_found)?;
+        // The keeper's entry may be older than what the token has come to since.
+        match self.parts.store.receipt_find(hash).await? {
+            Some(Receipt::Gone) => return Err(Error::intermediate_session_not_found()),
+            Some(Receipt::Bound(binding)) => session.binding = Some(binding),
+            None => {}
+        }
+        Ok(session)
+    }
+
+    /// Ends a token for ever. The receipt comes first, so that a copy of the entry that comes back
+    /// revives nothing; it also decides a race with a call that spends the token.
+    ///
+    /// # Errors
+    /// `INTERMEDIATE_SESSION_NOT_FOUND`.
+    pub async fn revoke_intermediate_session(&self, token: &IntermediateToken) -> Result<(), Error> {
+        let hash = token.hash();
+        let session = self.parts.keeper.get(hash).await?.ok_or_else(Error::intermediate_session_not_found)?;
+        let revoked =
+            self.parts.store.receipt_revoke(hash, session.expires_at, self.parts.clock.now()).await?;
+        // Whatever came first, the entry is worth nothing now.
+        if let Err(error) = self.parts.keeper.remove(hash).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a revoked intermediate session stays until it ends"
+            );
+        }
+        if revoked { Ok(()) } else { Err(Error::intermediate_session_not_found()) }
+    }
+}
+
+fn factor_violation(field: &str, description: impl Into<String>) -> Error {
+    Error::invalid(Violation::new(field, Reason::InvalidAuthenticationFactor, description))
+}

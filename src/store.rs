@@ -1,0 +1,242 @@
+//! What was bought, kept for good: Postgres, or the embedded SQLite. SQL lives here and nowhere else.
+//!
+//! The two engines differ in this file, in [`constraint`] and in [`chain`] alone.
+
+mod chain;
+mod connect;
+mod constraint;
+mod events;
+mod idempotency;
+mod keys;
+mod members;
+mod migrations;
+mod organizations;
+mod receipts;
+mod record;
+mod sessions;
+mod sweep;
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use sea_orm::{
+    ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbErr, QueryResult, RuntimeErr,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _, Value,
+};
+
+pub use connect::{ConnectError, connect_postgres, open_sqlite};
+pub use constraint::Constraint;
+pub use idempotency::{KeptAnswer, StoredAnswer};
+pub use keys::SealedKey;
+pub use migrations::{MigrateError, SchemaError, migrate_postgres};
+pub use organizations::NamesTaken;
+pub use receipts::{Receipt, ReplayTarget};
+pub use record::{Creation, DiscoveryCreation, Purchase};
+
+/// Which database is at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Engine {
+    Postgres,
+    Sqlite,
+}
+
+/// The database. Cheap to clone; every call takes a connection of its own and gives it back.
+#[derive(Clone, Debug)]
+pub struct Store {
+    connection: DatabaseConnection,
+    engine: Engine,
+    timeout: Duration,
+}
+
+/// Why the database did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A rule was broken; nothing was written.
+    #[error("a rule of the database was broken: {0:?}")]
+    Violates(Constraint),
+    /// Another transaction was in the way; nothing was written.
+    #[error("another transaction is in the way")]
+    Conflict(#[source] Source),
+    /// The database could not be reached or did not start the work; nothing was written.
+    #[error("the database is not available")]
+    Unavailable(#[source] Source),
+    /// The connection was lost, or time ran out, while the database worked: what was asked may have
+    /// been written, or may still be.
+    #[error("the outcome of a database statement is unknown")]
+    UnknownOutcome(#[source] Source),
+    /// A stored value is none that this program writes.
+    #[error("a stored value of {0} can't be read")]
+    Corrupt(&'static str),
+    /// Anything else; nothing was written.
+    #[error("the database refused a statement")]
+    Database(#[source] Source),
+}
+
+/// What the driver said. For the log only.
+pub type Source = Box<dyn StdError + Send + Sync>;
+
+impl Store {
+    /// Reads rows. Bounded by the store's timeout.
+    async fn query(&self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>, Error> {
+        let statement = self.statement(sql.to_owned(), values);
+        match self.bounded(self.connection.query_all_raw(statement)).await {
+            // Nothing is written by a read, so nothing about it is unknown.
+            Err(Error::UnknownOutcome(source)) => Err(Error::Unavailable(source)),
+            other => other,
+        }
+    }
+
+    /// Reads at most one row.
+    async fn query_one(&self, sql: &str, values: Vec<Value>) -> Result<Option<QueryResult>, Error> {
+        Ok(self.query(sql, values).await?.into_iter().next())
+    }
+
+    /// Runs one writing statement and tells how many rows it touched.
+    async fn execute(&self, sql: String, values: Vec<Value>) -> Result<u64, Error> {
+        let statement = self.statement(sql, values);
+        Ok(self.bounded(self.connection.execute_raw(statement)).await?.rows_affected())
+    }
+
+    /// Writes the chain whole or not at all. `Ok(false)`: its guard refused it.
+    async fn insert(&self, chain: chain::Chain) -> Result<bool, Error> {
+        let expected = chain.last_rows();
+        match self.engine {
+            Engine::Postgres => {
+                let (sql, values) = chain.postgres();
+                Ok(self.execute(sql, values).await? == expected)
+            }
+            Engine::Sqlite => {
+                let (guard, inserts) = chain.sqlite();
+                self.bounded(self.insert_in_transaction(guard, inserts)).await
+            }
+        }
+    }
+
+    async fn insert_in_transaction(
+        &self,
+        guard: Option<chain::Bound>,
+        inserts: Vec<chain::Bound>,
+    ) -> Result<bool, DbErr> {
+        // A transaction that begins by reading can't always go on to write.
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        let transaction: DatabaseTransaction = self.connection.begin_with_options(options).await?;
+        if let Some((sql, values)) = guard
+            && transaction.query_one_raw(self.statement(sql, values)).await?.is_some()
+        {
+            transaction.rollback().await?;
+            return Ok(false);
+        }
+        for (sql, values) in inserts {
+            transaction.execute_raw(self.statement(sql, values)).await?;
+        }
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Runs the chain and takes it back, to learn which rule it would break.
+    async fn rehearse(&self, chain: chain::Chain) -> Result<(), Error> {
+        let (sql, values) = chain.postgres();
+        let rehearsal = async {
+            let transaction: DatabaseTransaction = self.connection.begin().await?;
+            transaction.execute_raw(self.statement(sql, values)).await?;
+            transaction.rollback().await
+        };
+        match self.bounded(rehearsal).await {
+            Err(Error::UnknownOutcome(source)) => Err(Error::Unavailable(source)),
+            other => other,
+        }
+    }
+
+    fn statement(&self, sql: String, values: Vec<Value>) -> Statement {
+        Statement::from_sql_and_values(self.connection.get_database_backend(), sql, values)
+    }
+
+    async fn bounded<T>(&self, work: impl Future<Output = Result<T, DbErr>>) -> Result<T, Error> {
+        match tokio::time::timeout(self.timeout, work).await {
+            Ok(result) => result.map_err(Error::from),
+            Err(elapsed) => Err(Error::UnknownOutcome(Box::new(elapsed))),
+        }
+    }
+
+    /// The SQL that gathers the ordered rows of a sub-query into a JSON array.
+    fn json_array(&self) -> &'static str {
+        match self.engine {
+            Engine::Postgres => "jsonb_agg",
+            Engine::Sqlite => "json_group_array",
+        }
+    }
+
+    /// Asks the database for nothing, to learn whether it answers.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn ping(&self) -> Result<(), Error> {
+        self.query("SELECT 1", Vec::new()).await.map(drop)
+    }
+
+    /// Gives every connection back. Nothing works afterwards.
+    pub async fn close(self) {
+        if let Err(error) = self.connection.close().await {
+            tracing::warn!(error = &error as &dyn StdError, "the database connections did not close");
+        }
+    }
+}
+
+impl From<DbErr> for Error {
+    fn from(error: DbErr) -> Self {
+        match &error {
+            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Self::Unavailable(Box::new(error)),
+            DbErr::Exec(RuntimeErr::SqlxError(driver)) | DbErr::Query(RuntimeErr::SqlxError(driver)) => {
+                match &**driver {
+                    sqlx::Error::Database(refusal) => {
+                        from_refusal(&**refusal).unwrap_or(Self::Database(Box::new(error)))
+                    }
+                    sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => Self::Unavailable(Box::new(error)),
+                    _ => Self::UnknownOutcome(Box::new(error)),
+                }
+            }
+            _ => Self::Database(Box::new(error)),
+        }
+    }
+}
+
+/// What the database's own answer means. Codes: PostgreSQL, appendix A; SQLite, result codes.
+fn from_refusal(refusal: &dyn sqlx::error::DatabaseError) -> Option<Error> {
+    let constraint = match refusal.constraint() {
+        Some(name) => Constraint::from_postgres(name),
+        None => Constraint::from_sqlite(refusal.message()),
+    };
+    if let Some(constraint) = constraint {
+        return Some(Error::Violates(constraint));
+    }
+    let source = || refusal.message().to_owned().into();
+    match refusal.code().as_deref()? {
+        // serialization failure, deadlock, lock not available; SQLITE_BUSY and its kinds
+        "40001" | "40P01" | "55P03" | "5" | "261" | "517" => Some(Error::Conflict(source())),
+        // statement timeout; read-only: a standby after a failover; starting up; too many connections
+        "57014" | "25006" | "57P03" | "53300" => Some(Error::Unavailable(source())),
+        // terminated while it worked: a commit may have gone through just before
+        "57P01" | "57P02" | "57P05" => Some(Error::UnknownOutcome(source())),
+        _ => None,
+    }
+}
+
+/// Reads a column.
+fn column<T: sea_orm::TryGetable>(row: &QueryResult, name: &'static str) -> Result<T, Error> {
+    row.try_get("", name).map_err(|_| Error::Corrupt(name))
+}
+
+/// Reads a column of JSON.
+fn json_column<T: serde::de::DeserializeOwned>(row: &QueryResult, name: &'static str) -> Result<T, Error> {
+    serde_json::from_value(column(row, name)?).map_err(|_| Error::Corrupt(name))
+}
+
+/// Writes a column of JSON.
+fn json_value<T: serde::Serialize>(value: &T) -> Value {
+    // What is stored is made of strings, numbers, lists and objects with string keys: nothing that
+    // JSON can't carry.
+    serde_json::to_value(value).unwrap_or_default().into()
+}

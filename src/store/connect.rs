@@ -1,0 +1,125 @@
+//! Opening the database.
+
+use std::path::Path;
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use sea_orm::{SqlxPostgresConnector, SqlxSqliteConnector};
+use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::Connection as _;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+use super::{Engine, Error, MigrateError, SchemaError, Store, migrations};
+
+/// How long a connection may have been idle and still be used without asking whether it is alive.
+const TRUSTED_IDLE: Duration = Duration::from_secs(10);
+
+/// How long a call waits for a free connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a statement waits for a lock that another transaction holds.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long the server keeps the locks of a transaction whose client says nothing, or whose machine
+/// is gone.
+const ABANDONED_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why the database could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The URL is not one of Postgres.
+    #[error("the database URL is not a valid postgres:// URL")]
+    Url,
+    /// The database does not answer, or refuses.
+    #[error("the database could not be reached")]
+    Unreachable(#[source] sqlx::Error),
+    /// The schema does not fit this program.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// The embedded database's schema could not be brought up to date.
+    #[error(transparent)]
+    Migrate(#[from] MigrateError),
+    /// The database stopped answering.
+    #[error(transparent)]
+    Store(#[from] Error),
+}
+
+/// Reads the URL and sets what every connection has in common.
+pub(super) fn postgres_options(url: &SecretString) -> Result<PgConnectOptions, ConnectError> {
+    // The driver's own message can quote the URL, and with it the password.
+    PgConnectOptions::from_str(url.expose_secret())
+        .map(|options| options.application_name("vestibule"))
+        .map_err(|_| ConnectError::Url)
+}
+
+/// Opens a pool of connections to Postgres, and refuses a schema older than the program needs.
+///
+/// `timeout` bounds every statement: the server gives up a second before the client does, so that an
+/// unknown outcome stays rare.
+///
+/// # Errors
+/// [`ConnectError`].
+pub async fn connect_postgres(
+    url: &SecretString,
+    max_connections: u32,
+    timeout: Duration,
+) -> Result<Store, ConnectError> {
+    let milliseconds = |duration: Duration| duration.as_millis().to_string();
+    let options = postgres_options(url)?.options([
+        ("statement_timeout", milliseconds(timeout.saturating_sub(Duration::from_secs(1)))),
+        ("lock_timeout", milliseconds(LOCK_TIMEOUT)),
+        ("idle_in_transaction_session_timeout", milliseconds(ABANDONED_TIMEOUT)),
+        ("tcp_user_timeout", milliseconds(ABANDONED_TIMEOUT)),
+    ]);
+    let pool = PgPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .before_acquire(|connection, idle| {
+            Box::pin(async move {
+                if idle.idle_for > TRUSTED_IDLE {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .connect_with(options)
+        .await
+        .map_err(ConnectError::Unreachable)?;
+    let store = Store {
+        connection: SqlxPostgresConnector::from_sqlx_postgres_pool(pool),
+        engine: Engine::Postgres,
+        timeout,
+    };
+    store.check_schema().await?;
+    Ok(store)
+}
+
+/// Opens the embedded database in a file, creating it or bringing its schema up to date.
+///
+/// # Errors
+/// [`ConnectError`].
+pub async fn open_sqlite(file: &Path, timeout: Duration) -> Result<Store, ConnectError> {
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(LOCK_TIMEOUT);
+    // One connection: SQLite has one writer at a time anyway, and turns are taken fairly in the pool.
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .connect_with(options)
+        .await
+        .map_err(ConnectError::Unreachable)?;
+    migrations::migrate_sqlite(&pool).await?;
+    Ok(Store {
+        connection: SqlxSqliteConnector::from_sqlx_sqlite_pool(pool),
+        engine: Engine::Sqlite,
+        timeout,
+    })
+}

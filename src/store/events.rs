@@ -1,0 +1,38 @@
+//! Events, written in the transaction that made them happen.
+
+use super::chain::{Chain, Column};
+use super::json_value;
+use crate::domain::event::Event;
+use crate::domain::ids::Id;
+
+const EVENT: &[Column] = &[
+    ("id", "uuid"),
+    ("type", "text"),
+    ("organization_id", "uuid"),
+    ("member_id", "uuid"),
+    ("session_id", "uuid"),
+    ("caller", "text"),
+    ("request_id", "text"),
+    ("data", "jsonb"),
+    ("created_at", "timestamptz"),
+];
+
+impl Chain {
+    /// Adds events, in this order.
+    pub(super) fn events(&mut self, events: &[Event]) {
+        let rows = events.iter().map(|event| {
+            vec![
+                event.id.uuid().into(),
+                event.event_type.as_str().into(),
+                event.organization_id.uuid().into(),
+                event.member_id.map(Id::uuid).into(),
+                event.session_id.map(Id::uuid).into(),
+                event.caller.as_str().into(),
+                event.request_id.as_str().into(),
+                json_value(&event.data),
+                event.created_at.into(),
+            ]
+        });
+        self.rows("events", EVENT, rows.collect());
+    }
+}

@@ -1,0 +1,75 @@
+//! The deployment's id and its sealed signing keys.
+
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{Error, Store, column};
+use crate::domain::ids::{KeyId, ProjectId};
+
+/// A signing key whose private part only the holder of the sealing key can read.
+#[derive(Clone, Debug)]
+pub struct SealedKey {
+    /// Identifies the key.
+    pub id: KeyId,
+    /// `ES256` or `RS256`.
+    pub algorithm: String,
+    /// Counts up per algorithm from 1; the newest signs.
+    pub generation: i64,
+    /// The sealed private part.
+    pub sealed_private_key: Vec<u8>,
+}
+
+impl Store {
+    /// The deployment's id; `proposed` becomes it when there is none yet. Replicas that start
+    /// together get the same.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn project_agree(&self, proposed: ProjectId, now: OffsetDateTime) -> Result<ProjectId, Error> {
+        let found = "SELECT id FROM project";
+        if let Some(row) = self.query_one(found, Vec::new()).await? {
+            return Ok(ProjectId::new(column(&row, "id")?));
+        }
+        let insert = "INSERT INTO project (id, created_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        self.execute(insert.to_owned(), vec![proposed.uuid().into(), now.into()]).await?;
+        let row = self.query_one(found, Vec::new()).await?.ok_or(Error::Corrupt("project"))?;
+        Ok(ProjectId::new(column(&row, "id")?))
+    }
+
+    /// Every signing key, the newest first.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Corrupt`].
+    pub async fn signing_keys(&self) -> Result<Vec<SealedKey>, Error> {
+        let sql =
+            "SELECT id, algorithm, generation, sealed_private_key FROM signing_keys ORDER BY generation DESC";
+        let rows = self.query(sql, Vec::new()).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(SealedKey {
+                    id: KeyId::new(column::<Uuid>(row, "id")?),
+                    algorithm: column(row, "algorithm")?,
+                    generation: column(row, "generation")?,
+                    sealed_private_key: column(row, "sealed_private_key")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Keeps a key, unless another replica has kept one of the same algorithm and generation first.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn signing_key_keep(&self, key: &SealedKey, now: OffsetDateTime) -> Result<(), Error> {
+        let sql = "INSERT INTO signing_keys (id, algorithm, generation, sealed_private_key, created_at) \
+                   VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+        let values = vec![
+            key.id.uuid().into(),
+            key.algorithm.as_str().into(),
+            key.generation.into(),
+            key.sealed_private_key.clone().into(),
+            now.into(),
+        ];
+        self.execute(sql.to_owned(), values).await.map(drop)
+    }
+}

@@ -1,0 +1,87 @@
+//! The schema's history, embedded in the program. Forward only; each step is safe while the version
+//! before it still runs.
+
+use secrecy::SecretString;
+use sqlx::migrate::Migrator;
+use sqlx::{Connection as _, PgConnection, SqlitePool};
+
+use super::connect::postgres_options;
+use super::{Error, Store, column};
+
+static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// Why the schema was not brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// The URL is not one of Postgres.
+    #[error("the database URL is not a valid postgres:// URL")]
+    Url,
+    /// The database does not answer, or refuses.
+    #[error("the database could not be reached")]
+    Unreachable(#[source] sqlx::Error),
+    /// A step failed; it was rolled back and can be run again.
+    #[error("a migration failed")]
+    Step(#[source] sqlx::migrate::MigrateError),
+}
+
+/// Why this program can't run on the schema it found.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    /// Nobody ran the migrations that this program needs.
+    #[error(
+        "the database schema is at version {found}, this program needs {needed}: run `vestibule migrate`"
+    )]
+    TooOld {
+        /// The newest step that was applied; 0: none.
+        found: i64,
+        /// The newest step that this program has.
+        needed: i64,
+    },
+}
+
+/// Brings the schema of a Postgres database up to date and tells its version. Two at once take turns.
+///
+/// # Errors
+/// [`MigrateError`].
+pub async fn migrate_postgres(url: &SecretString) -> Result<i64, MigrateError> {
+    let options = postgres_options(url).map_err(|_| MigrateError::Url)?;
+    let mut connection = PgConnection::connect_with(&options).await.map_err(MigrateError::Unreachable)?;
+    POSTGRES.run(&mut connection).await.map_err(MigrateError::Step)?;
+    connection.close().await.map_err(MigrateError::Unreachable)?;
+    Ok(newest(&POSTGRES))
+}
+
+pub(super) async fn migrate_sqlite(pool: &SqlitePool) -> Result<(), MigrateError> {
+    SQLITE.run(pool).await.map_err(MigrateError::Step)
+}
+
+fn newest(migrator: &Migrator) -> i64 {
+    migrator.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
+impl Store {
+    /// Refuses a schema older than this program needs. A newer one is fine: every step is safe while
+    /// the version before it runs.
+    pub(super) async fn check_schema(&self) -> Result<(), super::ConnectError> {
+        let needed = newest(&POSTGRES);
+        let found = self.schema_version().await?;
+        if found < needed { Err(SchemaError::TooOld { found, needed }.into()) } else { Ok(()) }
+    }
+
+    async fn schema_version(&self) -> Result<i64, Error> {
+        let exists = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS migrated";
+        let migrated = match self.query_one(exists, Vec::new()).await? {
+            Some(row) => column::<bool>(&row, "migrated")?,
+            None => false,
+        };
+        if !migrated {
+            return Ok(0);
+        }
+        let newest = "SELECT coalesce(max(version), 0) AS version FROM _sqlx_migrations WHERE success";
+        match self.query_one(newest, Vec::new()).await? {
+            Some(row) => column(&row, "version"),
+            None => Ok(0),
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Everything secret that people hold: opaque tokens, and the keys that JWTs are signed with.
+
+pub mod jwt;
+pub mod opaque;
+pub mod sealing;

@@ -1,0 +1,117 @@
+//! A private Redis, started from the binary on the machine.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::supervised::{Patience, Signal, Supervised, free_port, program_folders};
+
+/// Where packages put their programs apart from `PATH`: Homebrew.
+const PLACES: &[(&str, &str)] = &[("/opt/homebrew/opt", "redis"), ("/usr/local/opt", "redis")];
+
+/// A private Redis on a port of 127.0.0.1 that keeps nothing on disk. It goes when it is dropped or
+/// the process ends, however it ends.
+#[derive(Debug)]
+pub(crate) struct RedisServer {
+    server: Supervised,
+    port: u16,
+}
+
+impl RedisServer {
+    /// Starts an empty server and waits until it answers.
+    pub(crate) async fn start() -> Self {
+        let program = program();
+        // Only a port that somebody took in between is worth another try.
+        let mut tries = 3;
+        loop {
+            let port = free_port();
+            let port_text = port.to_string();
+            let mut arguments = vec!["--port", &port_text, "--bind", "127.0.0.1", "--dir", "."];
+            arguments.extend(["--save", "", "--appendonly", "no", "--daemonize", "no"]);
+            let server = Supervised::new("redis", Signal::Kill, &program, &arguments);
+            let mut this = Self { server, port };
+            this.server.start().await;
+            if this.comes_up().await {
+                return this;
+            }
+            tries -= 1;
+            assert!(tries > 0, "Redis does not start:\n{}", this.server.log());
+        }
+    }
+
+    /// Where to find the server.
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    /// The port on 127.0.0.1; it stays the same over [`start_again`](Self::start_again).
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Kills the server with SIGKILL; returns when it is gone, and all it held with it.
+    pub(crate) async fn kill(&mut self) {
+        self.server.end(Signal::Kill).await;
+    }
+
+    /// Starts the killed server on its old port, empty, and waits until it answers.
+    pub(crate) async fn start_again(&mut self) {
+        assert!(
+            self.server.status().is_some(),
+            "this Redis is still running"
+        );
+        self.server.start().await;
+        assert!(
+            self.comes_up().await,
+            "Redis does not start again:\n{}",
+            self.server.log()
+        );
+    }
+
+    /// True once the server answers, false if it ended instead.
+    async fn comes_up(&self) -> bool {
+        let mut patience = Patience::new();
+        while self.server.status().is_none() {
+            if matches!(
+                timeout(Duration::from_secs(1), self.ping()).await,
+                Ok(Ok(()))
+            ) {
+                return true;
+            }
+            patience
+                .turn(|| format!("Redis to start:\n{}", self.server.log()))
+                .await;
+        }
+        false
+    }
+
+    async fn ping(&self) -> std::io::Result<()> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(b"PING\r\n").await?;
+        let mut answer = [0; 7];
+        stream.read_exact(&mut answer).await?;
+        if &answer == b"+PONG\r\n" {
+            Ok(())
+        } else {
+            Err(std::io::Error::other("no PONG"))
+        }
+    }
+}
+
+fn program() -> PathBuf {
+    program_folders(PLACES)
+        .into_iter()
+        .map(|folder| folder.join("redis-server"))
+        .find(|program| program.is_file())
+        .unwrap_or_else(|| {
+            panic!(
+                "no Redis server on this machine: install Debian's `redis-server` or Homebrew's \
+                 `redis`, or give TEST_DATABASE_URL and TEST_REDIS_URL"
+            )
+        })
+}

@@ -60,9 +60,7 @@ impl Hasher for Mixer {
     }
 
     fn write_u8(&mut self, value: u8) {
-        self.0 = (self.0 ^ u64::from(value))
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            .rotate_left(5);
+        self.0 = (self.0 ^ u64::from(value)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(5);
     }
 
     fn write_usize(&mut self, value: usize) {
@@ -88,17 +86,8 @@ struct Node {
 /// Breadth first, as far as it goes or until that property is seen to break.
 fn explore(protocol: Protocol, until: Option<Property>) -> Explored {
     let (state, order) = State::START.normalized();
-    let reached = Next {
-        event: Event::TheTokenIsMade,
-        slot: None,
-        outcome: Outcome::NONE,
-        state,
-    };
-    let mut nodes = vec![Node {
-        reached,
-        order,
-        parent: 0,
-    }];
+    let reached = Next { event: Event::TheTokenIsMade, slot: None, outcome: Outcome::NONE, state };
+    let mut nodes = vec![Node { reached, order, parent: 0 }];
     let mut seen: HashSet<State, BuildHasherDefault<Mixer>> = HashSet::default();
     seen.insert(state);
     let mut answers = BTreeSet::new();
@@ -106,39 +95,22 @@ fn explore(protocol: Protocol, until: Option<Property>) -> Explored {
     let mut successors = Vec::new();
     let mut at = 0;
     while at < nodes.len() && until.is_none_or(|property| !broken.contains_key(&property)) {
-        nodes[at]
-            .reached
-            .state
-            .successors(protocol, &mut successors);
+        nodes[at].reached.state.successors(protocol, &mut successors);
         for &next in &successors {
             answers.extend(next.outcome.answered);
             let (state, order) = next.state.normalized();
-            let node = Node {
-                reached: Next { state, ..next },
-                order,
-                parent: at,
-            };
+            let node = Node { reached: Next { state, ..next }, order, parent: at };
             let fresh = next.outcome.broken.is_none() && seen.insert(state);
-            let property = if fresh {
-                state.broken(protocol)
-            } else {
-                next.outcome.broken
-            };
+            let property = if fresh { state.broken(protocol) } else { next.outcome.broken };
             if let Some(property) = property {
-                broken
-                    .entry(property)
-                    .or_insert_with(|| trace(&nodes, &node));
+                broken.entry(property).or_insert_with(|| trace(&nodes, &node));
             } else if fresh {
                 nodes.push(node);
             }
         }
         at += 1;
     }
-    Explored {
-        states: nodes.len(),
-        answers,
-        broken,
-    }
+    Explored { states: nodes.len(), answers, broken }
 }
 
 /// The steps from the start to `end`, with the calls named in the order in which they start.
@@ -153,9 +125,7 @@ fn trace(nodes: &[Node], end: &Node) -> Vec<String> {
     let mut unused = ["A", "B", "C"].into_iter();
     let mut lines = Vec::new();
     for Node { reached, order, .. } in path.into_iter().rev() {
-        if let (Event::Starts(..) | Event::TakesOver(..), Some(slot)) =
-            (reached.event, reached.slot)
-        {
+        if let (Event::Starts(..) | Event::TakesOver(..), Some(slot)) = (reached.event, reached.slot) {
             names[slot] = unused.next().unwrap_or("?");
         }
         lines.push(line(reached, reached.slot.map_or("-", |slot| names[slot])));
@@ -165,17 +135,9 @@ fn trace(nodes: &[Node], end: &Node) -> Vec<String> {
 }
 
 fn line(reached: &Next, name: &str) -> String {
-    let Next {
-        event,
-        outcome,
-        state,
-        ..
-    } = reached;
+    let Next { event, outcome, state, .. } = reached;
     let State { entry, receipt, .. } = state;
-    let answer = outcome
-        .answered
-        .map(|(_, answer)| format!(", answers {answer:?}"))
-        .unwrap_or_default();
+    let answer = outcome.answered.map(|(_, answer)| format!(", answers {answer:?}")).unwrap_or_default();
     format!("{name} {event:?}{answer}; entry {entry:?}, receipt {receipt:?}")
 }
 
@@ -187,14 +149,9 @@ fn the_whole_protocol_keeps_its_promises_and_gives_every_answer() {
     let possible = |&(kind, answer): &(Kind, Answer)| match kind {
         Kind::Create | Kind::CreateBound | Kind::Exchange | Kind::Unfinished => true,
         Kind::FinishBound => answer != Answer::Mismatch,
-        Kind::Revoke => !matches!(
-            answer,
-            Answer::Replay | Answer::Mismatch | Answer::KeyReused
-        ),
+        Kind::Revoke => !matches!(answer, Answer::Replay | Answer::Mismatch | Answer::KeyReused),
     };
-    let all = Kind::ALL
-        .into_iter()
-        .flat_map(|kind| Answer::ALL.map(|answer| (kind, answer)));
+    let all = Kind::ALL.into_iter().flat_map(|kind| Answer::ALL.map(|answer| (kind, answer)));
     assert_eq!(explored.answers, all.filter(possible).collect());
 }
 
@@ -213,10 +170,6 @@ fn each_broken_version_is_caught() {
     ] {
         let explored = explore(protocol, Some(property));
         let caught = explored.broken.contains_key(&property);
-        assert!(
-            caught,
-            "{protocol:?} keeps {property:?} in {} states",
-            explored.states
-        );
+        assert!(caught, "{protocol:?} keeps {property:?} in {} states", explored.states);
     }
 }

@@ -39,11 +39,7 @@ impl ChaosProxy {
         let shared = Arc::new(Shared::default());
         let mut accepting = JoinSet::new();
         accepting.spawn(accept(listener, upstream, Arc::clone(&shared)));
-        Self {
-            address,
-            shared,
-            _accepting: accepting,
-        }
+        Self { address, shared, _accepting: accepting }
     }
 
     /// Where clients connect.
@@ -54,9 +50,7 @@ impl ChaosProxy {
     /// Everything passes, from now on: what was stalled goes on, and no answer is lost any more.
     pub(crate) fn pass(&self) {
         self.shared.expect_loss(Loss::None);
-        self.shared
-            .behaviour
-            .send_modify(|now| now.mode = Mode::Pass);
+        self.shared.behaviour.send_modify(|now| now.mode = Mode::Pass);
     }
 
     /// The connections are cut, and new ones closed at once.
@@ -69,9 +63,7 @@ impl ChaosProxy {
 
     /// Bytes are held, both ways, and so is the news that a side has closed. New connections open.
     pub(crate) fn stall(&self) {
-        self.shared
-            .behaviour
-            .send_modify(|now| now.mode = Mode::Stall);
+        self.shared.behaviour.send_modify(|now| now.mode = Mode::Stall);
     }
 
     /// The connections are cut once, now; new ones work.
@@ -91,10 +83,7 @@ impl ChaosProxy {
     /// Like [`lose_next_answer`](Self::lose_next_answer), but for the connection on which the client
     /// next sends `pattern`, within one chunk of at most 64 KiB.
     pub(crate) fn lose_next_answer_to(&self, pattern: &'static [u8]) {
-        assert!(
-            !pattern.is_empty(),
-            "an empty pattern stands in every chunk"
-        );
+        assert!(!pattern.is_empty(), "an empty pattern stands in every chunk");
         self.lose(Loss::To(pattern));
     }
 
@@ -103,19 +92,13 @@ impl ChaosProxy {
         let mut lost = self.shared.lost.subscribe();
         let happened = timeout(PATIENCE, lost.wait_for(|lost| *lost)).await.is_ok();
         let pending = self.shared.loss();
-        assert!(
-            happened,
-            "no answer was lost within {PATIENCE:?}; still to be lost: {pending:?}"
-        );
+        assert!(happened, "no answer was lost within {PATIENCE:?}; still to be lost: {pending:?}");
     }
 
     /// The bytes passed on so far: client to server, server to client.
     pub(crate) fn bytes(&self) -> (u64, u64) {
         let Shared { sent, received, .. } = self.shared.as_ref();
-        (
-            sent.load(Ordering::Relaxed),
-            received.load(Ordering::Relaxed),
-        )
+        (sent.load(Ordering::Relaxed), received.load(Ordering::Relaxed))
     }
 
     /// How often, on any one connection, the client spoke first or again after an answer.
@@ -125,9 +108,7 @@ impl ChaosProxy {
 
     fn lose(&self, loss: Loss) {
         self.shared.expect_loss(loss);
-        self.shared
-            .behaviour
-            .send_modify(|now| now.mode = Mode::Pass);
+        self.shared.behaviour.send_modify(|now| now.mode = Mode::Pass);
     }
 }
 
@@ -201,10 +182,7 @@ impl Shared {
     /// Returns when bytes may pass.
     async fn gate(&self) {
         let mut behaviour = self.behaviour.subscribe();
-        let opened = behaviour
-            .wait_for(|now| now.mode == Mode::Pass)
-            .await
-            .is_ok();
+        let opened = behaviour.wait_for(|now| now.mode == Mode::Pass).await.is_ok();
         assert!(opened, "a connection outlived its proxy");
     }
 }
@@ -220,20 +198,11 @@ async fn accept(listener: TcpListener, upstream: SocketAddr, shared: Arc<Shared>
             }
         };
         let cuts = match *shared.behaviour.borrow() {
-            Behaviour {
-                mode: Mode::Refuse, ..
-            } => continue,
-            Behaviour {
-                mode: Mode::Pass | Mode::Stall,
-                cuts,
-            } => cuts,
+            Behaviour { mode: Mode::Refuse, .. } => continue,
+            Behaviour { mode: Mode::Pass | Mode::Stall, cuts } => cuts,
         };
         number += 1;
-        let connection = Connection {
-            shared: Arc::clone(&shared),
-            number,
-            answered: AtomicBool::new(true),
-        };
+        let connection = Connection { shared: Arc::clone(&shared), number, answered: AtomicBool::new(true) };
         connections.spawn(async move {
             let mut behaviour = connection.shared.behaviour.subscribe();
             tokio::select! {
@@ -267,11 +236,7 @@ impl Connection {
         Ok(())
     }
 
-    async fn carry_requests(
-        &self,
-        mut client: OwnedReadHalf,
-        mut server: OwnedWriteHalf,
-    ) -> io::Result<()> {
+    async fn carry_requests(&self, mut client: OwnedReadHalf, mut server: OwnedWriteHalf) -> io::Result<()> {
         let mut buffer = vec![0; CHUNK];
         loop {
             let length = client.read(&mut buffer).await?;
@@ -289,11 +254,7 @@ impl Connection {
         }
     }
 
-    async fn carry_answers(
-        &self,
-        mut server: OwnedReadHalf,
-        mut client: OwnedWriteHalf,
-    ) -> io::Result<()> {
+    async fn carry_answers(&self, mut server: OwnedReadHalf, mut client: OwnedWriteHalf) -> io::Result<()> {
         let mut buffer = vec![0; CHUNK];
         loop {
             let length = server.read(&mut buffer).await?;
@@ -306,9 +267,7 @@ impl Connection {
             }
             self.answered.store(true, Ordering::Relaxed);
             client.write_all(&buffer[..length]).await?;
-            self.shared
-                .received
-                .fetch_add(length as u64, Ordering::Relaxed);
+            self.shared.received.fetch_add(length as u64, Ordering::Relaxed);
         }
     }
 }

@@ -9,11 +9,8 @@ use tokio::sync::OnceCell;
 use super::supervised::{Patience, Signal, Supervised, free_port, program_folders};
 
 /// Where packages put their programs apart from `PATH`: Debian and its like, Homebrew.
-const PLACES: &[(&str, &str)] = &[
-    ("/usr/lib/postgresql", ""),
-    ("/opt/homebrew/opt", "postgresql"),
-    ("/usr/local/opt", "postgresql"),
-];
+const PLACES: &[(&str, &str)] =
+    &[("/usr/lib/postgresql", ""), ("/opt/homebrew/opt", "postgresql"), ("/usr/local/opt", "postgresql")];
 
 /// The empty data folder that every server of this process is a copy of.
 static TEMPLATE: OnceCell<Supervised> = OnceCell::const_new();
@@ -65,15 +62,11 @@ impl PostgresServer {
     /// The program `name`, say `pgbench`: where a whole server is, of the newest version, or else
     /// anywhere.
     pub(crate) fn bin(name: &str) -> Option<PathBuf> {
-        let (servers, others): (Vec<_>, Vec<_>) =
-            program_folders(PLACES).into_iter().partition(|folder| {
-                let needed = ["initdb", "postgres"];
-                needed.iter().all(|name| folder.join(name).is_file())
-            });
-        let mut programs = servers
-            .into_iter()
-            .chain(others)
-            .map(|folder| folder.join(name));
+        let (servers, others): (Vec<_>, Vec<_>) = program_folders(PLACES).into_iter().partition(|folder| {
+            let needed = ["initdb", "postgres"];
+            needed.iter().all(|name| folder.join(name).is_file())
+        });
+        let mut programs = servers.into_iter().chain(others).map(|folder| folder.join(name));
         programs.find(|program| program.is_file())
     }
 
@@ -94,33 +87,19 @@ impl PostgresServer {
 
     /// Starts the ended server on its old port and data, and waits until it answers.
     pub(crate) async fn start_again(&mut self) {
-        assert!(
-            self.server.status().is_some(),
-            "this Postgres is still running"
-        );
+        assert!(self.server.status().is_some(), "this Postgres is still running");
         self.server.start().await;
-        assert!(
-            self.comes_up().await,
-            "Postgres does not start again:\n{}",
-            self.server.log()
-        );
+        assert!(self.comes_up().await, "Postgres does not start again:\n{}", self.server.log());
     }
 
     async fn prepare(template: &Supervised, durability: Durability) -> Self {
         let port = free_port();
         let port_text = port.to_string();
         let mut arguments = vec!["-D", "data", "-p", &port_text];
-        let mut settings = vec![
-            "listen_addresses=127.0.0.1",
-            "unix_socket_directories=",
-            "max_connections=500",
-        ];
+        let mut settings =
+            vec!["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=500"];
         if durability == Durability::Off {
-            settings.extend([
-                "fsync=off",
-                "full_page_writes=off",
-                "synchronous_commit=off",
-            ]);
+            settings.extend(["fsync=off", "full_page_writes=off", "synchronous_commit=off"]);
         }
         for setting in settings {
             arguments.extend(["-c", setting]);
@@ -152,9 +131,7 @@ impl PostgresServer {
             if lines.next() == process.as_deref() && lines.nth(6) == Some("ready") {
                 return true;
             }
-            patience
-                .turn(|| format!("Postgres to start:\n{}", self.server.log()))
-                .await;
+            patience.turn(|| format!("Postgres to start:\n{}", self.server.log())).await;
         }
         false
     }
@@ -165,32 +142,14 @@ async fn initialize() -> Supervised {
         "postgres-template",
         Signal::Kill,
         &program("initdb"),
-        &[
-            "-D",
-            "data",
-            "-U",
-            "postgres",
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--locale=C",
-            "--no-sync",
-        ],
+        &["-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
     );
     template.start().await;
     let mut patience = Patience::new();
     while template.status().is_none() {
-        patience
-            .turn(|| format!("initdb to end:\n{}", template.log()))
-            .await;
+        patience.turn(|| format!("initdb to end:\n{}", template.log())).await;
     }
-    assert_eq!(
-        template.status(),
-        Some(0),
-        "initdb failed:\n{}",
-        template.log()
-    );
+    assert_eq!(template.status(), Some(0), "initdb failed:\n{}", template.log());
     template
 }
 

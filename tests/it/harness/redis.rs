@@ -60,31 +60,19 @@ impl RedisServer {
 
     /// Starts the killed server on its old port, empty, and waits until it answers.
     pub(crate) async fn start_again(&mut self) {
-        assert!(
-            self.server.status().is_some(),
-            "this Redis is still running"
-        );
+        assert!(self.server.status().is_some(), "this Redis is still running");
         self.server.start().await;
-        assert!(
-            self.comes_up().await,
-            "Redis does not start again:\n{}",
-            self.server.log()
-        );
+        assert!(self.comes_up().await, "Redis does not start again:\n{}", self.server.log());
     }
 
     /// True once the server answers, false if it ended instead.
     async fn comes_up(&self) -> bool {
         let mut patience = Patience::new();
         while self.server.status().is_none() {
-            if matches!(
-                timeout(Duration::from_secs(1), self.ping()).await,
-                Ok(Ok(()))
-            ) {
+            if matches!(timeout(Duration::from_secs(1), self.ping()).await, Ok(Ok(()))) {
                 return true;
             }
-            patience
-                .turn(|| format!("Redis to start:\n{}", self.server.log()))
-                .await;
+            patience.turn(|| format!("Redis to start:\n{}", self.server.log())).await;
         }
         false
     }
@@ -95,11 +83,7 @@ impl RedisServer {
         stream.write_all(b"PING\r\n").await?;
         let mut answer = [0; 7];
         stream.read_exact(&mut answer).await?;
-        if &answer == b"+PONG\r\n" {
-            Ok(())
-        } else {
-            Err(std::io::Error::other("no PONG"))
-        }
+        if &answer == b"+PONG\r\n" { Ok(()) } else { Err(std::io::Error::other("no PONG")) }
     }
 }
 

@@ -119,18 +119,13 @@ impl Supervised {
     /// ends, the server gets `last`.
     pub(crate) fn new(kind: &str, last: Signal, program: &Path, arguments: &[&str]) -> Self {
         let folder = private_folder(kind);
-        let owner = fs::metadata(&folder)
-            .unwrap_or_else(fault("look at", &folder))
-            .uid();
+        let owner = fs::metadata(&folder).unwrap_or_else(fault("look at", &folder)).uid();
         let account = (owner == 0).then_some(NOBODY);
         if let Some(id) = account {
             chown(&folder, Some(id), Some(id)).unwrap_or_else(fault("give away", &folder));
         }
         let mut command = command_in(&folder, account, Path::new("/bin/sh"));
-        command
-            .args(["-c", SHELL, "sh", last.word()])
-            .arg(program)
-            .args(arguments);
+        command.args(["-c", SHELL, "sh", last.word()]).arg(program).args(arguments);
         // In a group of its own, Ctrl-C in a terminal reaches the test process alone.
         command.process_group(0).stdin(Stdio::piped());
         let mut shell = command.spawn().unwrap_or_else(fault(
@@ -138,13 +133,7 @@ impl Supervised {
             &folder,
         ));
         let orders = shell.stdin.take();
-        Self {
-            shell,
-            orders,
-            given: 0,
-            folder,
-            account,
-        }
+        Self { shell, orders, given: 0, folder, account }
     }
 
     /// The server's folder.
@@ -165,12 +154,7 @@ impl Supervised {
     /// Ends the server and waits until it is gone.
     pub(crate) async fn end(&mut self, signal: Signal) {
         self.order(signal.word()).await;
-        assert!(
-            self.status().is_some(),
-            "{} does not end:\n{}",
-            self.folder.display(),
-            self.log()
-        );
+        assert!(self.status().is_some(), "{} does not end:\n{}", self.folder.display(), self.log());
     }
 
     /// The server's process, once it was started.
@@ -192,10 +176,7 @@ impl Supervised {
 
     async fn order(&mut self, word: &str) {
         self.given += 1;
-        let told = self
-            .orders
-            .as_mut()
-            .map(|orders| writeln!(orders, "{word}"));
+        let told = self.orders.as_mut().map(|orders| writeln!(orders, "{word}"));
         assert!(
             matches!(told, Some(Ok(()))),
             "the shell that guards {} is gone: {told:?}",
@@ -203,9 +184,7 @@ impl Supervised {
         );
         let mut patience = Patience::new();
         while self.read("answers").lines().count() < self.given {
-            patience
-                .turn(|| format!("'{word}' in {}", self.folder.display()))
-                .await;
+            patience.turn(|| format!("'{word}' in {}", self.folder.display())).await;
         }
     }
 
@@ -218,10 +197,7 @@ impl Drop for Supervised {
     fn drop(&mut self) {
         drop(self.orders.take());
         if let Err(error) = self.shell.wait() {
-            eprintln!(
-                "cannot wait for the shell that guards {}: {error}",
-                self.folder.display()
-            );
+            eprintln!("cannot wait for the shell that guards {}: {error}", self.folder.display());
         }
         // Left over where the server's account may not write beside its folder.
         if self.folder.exists()
@@ -242,10 +218,7 @@ pub(crate) struct Patience {
 impl Patience {
     /// The full patience.
     pub(crate) fn new() -> Self {
-        Self {
-            interval: tokio::time::interval(Duration::from_millis(5)),
-            turns: 6_000,
-        }
+        Self { interval: tokio::time::interval(Duration::from_millis(5)), turns: 6_000 }
     }
 
     /// Waits for the next turn. Panics after the last one, naming what was waited for.
@@ -312,10 +285,7 @@ fn private_folder(kind: &str) -> PathBuf {
 fn command_in(folder: &Path, account: Option<u32>, program: &Path) -> Command {
     let mut command = Command::new(program);
     command.current_dir(folder);
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     if let Some(id) = account {
         command.uid(id).gid(id);
     }

@@ -8,12 +8,7 @@ impl State {
     /// token was made, when it was bound, or when one of the running calls had claimed it.
     pub(super) fn faults(&self, out: &mut Vec<Next>) {
         let mut push = |event, state| {
-            out.push(Next {
-                event,
-                slot: None,
-                outcome: Outcome::NONE,
-                state,
-            });
+            out.push(Next { event, slot: None, outcome: Outcome::NONE, state });
         };
         if self.aged {
             return;
@@ -21,32 +16,15 @@ impl State {
         let gone = self.with_entry(Entry::Absent, None);
         push(Event::TenMinutesPass, Self { aged: true, ..gone });
         if self.loss == Loss::NotYet && self.entry != Entry::Absent {
-            push(
-                Event::RedisLosesTheKey,
-                Self {
-                    loss: Loss::Gone,
-                    ..gone
-                },
-            );
+            push(Event::RedisLosesTheKey, Self { loss: Loss::Gone, ..gone });
         }
         if self.copies == Copies::UsedUp {
             return;
         }
-        let loss = if self.loss == Loss::Gone {
-            Loss::Restored
-        } else {
-            self.loss
-        };
+        let loss = if self.loss == Loss::Gone { Loss::Restored } else { self.loss };
         let mut restore = |entry, claimant| {
             let copy = self.with_entry(entry, claimant);
-            push(
-                Event::RedisRestoresACopy,
-                Self {
-                    copies: Copies::UsedUp,
-                    loss,
-                    ..copy
-                },
-            );
+            push(Event::RedisRestoresACopy, Self { copies: Copies::UsedUp, loss, ..copy });
         };
         let bound = self.copies == Copies::OpenAndBound;
         restore(Entry::Open, None);

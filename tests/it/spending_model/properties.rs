@@ -11,8 +11,7 @@ impl State {
             return Some(Property::S1);
         }
         let lost = self.loss == Loss::Gone || self.aged;
-        let vanished =
-            self.entry == Entry::Absent && !lost && !self.over() && !self.any(Call::holds);
+        let vanished = self.entry == Entry::Absent && !lost && !self.over() && !self.any(Call::holds);
         if vanished || (self.entry == Entry::Bound && self.organizations == 0) {
             return Some(Property::S2);
         }
@@ -21,11 +20,7 @@ impl State {
 
     /// Whether a dead holder's claim keeps a newcomer out even when its lease and its transaction are over.
     fn stays_blocked(&self, protocol: Protocol) -> bool {
-        let kind = if self.organizations == 0 {
-            Kind::Create
-        } else {
-            Kind::FinishBound
-        };
+        let kind = if self.organizations == 0 { Kind::Create } else { Kind::FinishBound };
         let newcomer = Call { kind, ..Call::IDLE };
         let mut later = Self {
             calls: [newcomer, Call::DONE, Call::DONE],

@@ -57,10 +57,7 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    pub(super) const NONE: Self = Self {
-        answered: None,
-        broken: None,
-    };
+    pub(super) const NONE: Self = Self { answered: None, broken: None };
 }
 
 /// One thing that happens, to the call in `slot` if it happens to a call, and the state after it.
@@ -88,12 +85,7 @@ impl State {
     fn step(&self, event: Event, slot: usize, act: impl FnOnce(&mut Self) -> Outcome) -> Next {
         let mut state = *self;
         let outcome = act(&mut state);
-        Next {
-            event,
-            slot: Some(slot),
-            outcome,
-            state,
-        }
+        Next { event, slot: Some(slot), outcome, state }
     }
 
     fn starts(&self, protocol: Protocol, slot: usize, out: &mut Vec<Next>) {
@@ -107,11 +99,7 @@ impl State {
                 continue;
             }
             for key in 0..=last_key {
-                let call = Call {
-                    kind,
-                    key,
-                    ..Call::IDLE
-                };
+                let call = Call { kind, key, ..Call::IDLE };
                 out.push(self.step(Event::Starts(kind, key), slot, |state| {
                     state.calls[slot] = call;
                     state.claims(protocol, slot)
@@ -130,14 +118,11 @@ impl State {
 
     fn moves(&self, protocol: Protocol, slot: usize, out: &mut Vec<Next>) {
         let Call { at, kind, key, .. } = self.calls[slot];
-        let mut push =
-            |event, act: &dyn Fn(&mut Self) -> Outcome| out.push(self.step(event, slot, act));
+        let mut push = |event, act: &dyn Fn(&mut Self) -> Outcome| out.push(self.step(event, slot, act));
         match at {
             At::Idle | At::Done => {}
             At::Looking(_) if self.key_locked(key) && protocol != Protocol::ReadsPastTheTwin => {
-                push(Event::TimesOutOnALock, &|state| {
-                    state.settles(slot, Answer::InUse)
-                });
+                push(Event::TimesOutOnALock, &|state| state.settles(slot, Answer::InUse));
             }
             At::Looking(answer) => push(Event::ReadsItsRecord, &|state| {
                 state.settles(slot, state.own_record(slot).unwrap_or(answer))
@@ -155,30 +140,19 @@ impl State {
                 push(Event::Commits, &|state| {
                     let broken = state.commits(slot);
                     let outcome = state.settles(slot, Answer::Success);
-                    Outcome {
-                        broken: broken.or(outcome.broken),
-                        ..outcome
-                    }
+                    Outcome { broken: broken.or(outcome.broken), ..outcome }
                 });
-                push(Event::RollsBack, &|state| {
-                    state.settles(slot, Answer::Refused)
-                });
+                push(Event::RollsBack, &|state| state.settles(slot, Answer::Refused));
                 push(Event::LosesTheConnectionInTheCommit, &|state| {
                     state.abandons_claim(slot);
                     let answered = Some((kind, Answer::Unavailable));
-                    Outcome {
-                        answered,
-                        ..state.goes(slot, At::Orphaned)
-                    }
+                    Outcome { answered, ..state.goes(slot, At::Orphaned) }
                 });
             }
             At::Orphaned => {
                 push(Event::Commits, &|state| {
                     let broken = state.commits(slot);
-                    Outcome {
-                        broken,
-                        ..state.ends(slot)
-                    }
+                    Outcome { broken, ..state.ends(slot) }
                 });
                 push(Event::RollsBack, &|state| state.ends(slot));
             }
@@ -246,17 +220,13 @@ impl State {
         }
         let revived = unfinished && matches!(self.receipt, Receipt::Spent | Receipt::Revoked);
         let broken = revived.then_some(Property::Revived);
-        Outcome {
-            broken,
-            ..self.goes(slot, At::Recording)
-        }
+        Outcome { broken, ..self.goes(slot, At::Recording) }
     }
 
     /// What the receipt says to a call; nothing if it may go on.
     fn judged(&self, protocol: Protocol, kind: Kind) -> Option<Answer> {
         let finishes = kind == Kind::FinishBound && self.organizations > 0;
-        let trusts_the_entry =
-            protocol == Protocol::ConflictMeansSpent && self.entry == Entry::Open;
+        let trusts_the_entry = protocol == Protocol::ConflictMeansSpent && self.entry == Entry::Open;
         match self.receipt {
             Receipt::None => None,
             Receipt::Bound if trusts_the_entry => Some(Answer::NotFound),
@@ -292,10 +262,7 @@ impl State {
             broken = Some(Property::S1);
         }
         self.organizations += u8::from(matches!(kind, Kind::Create | Kind::CreateBound));
-        self.sessions += u8::from(matches!(
-            kind,
-            Kind::Create | Kind::Exchange | Kind::FinishBound
-        ));
+        self.sessions += u8::from(matches!(kind, Kind::Create | Kind::Exchange | Kind::FinishBound));
         self.receipt = match kind {
             Kind::Create | Kind::Exchange | Kind::FinishBound => Receipt::Spent,
             Kind::CreateBound => Receipt::Bound,
@@ -315,23 +282,14 @@ impl State {
             (_, Answer::Success | Answer::Replay) if self.receipt == Receipt::Bound => Effect::Bind,
             (_, Answer::Success | Answer::Replay | Answer::NotFound) => Effect::Delete,
             (_, Answer::Mismatch) => Effect::Bind,
-            (_, Answer::Refused | Answer::InUse | Answer::KeyReused | Answer::Unavailable) => {
-                Effect::Release
-            }
+            (_, Answer::Refused | Answer::InUse | Answer::KeyReused | Answer::Unavailable) => Effect::Release,
         };
         self.calls[slot] = if claims || effect == Effect::DeleteAnyway {
-            Call {
-                at: At::Closing(effect),
-                claims,
-                ..Call::IDLE
-            }
+            Call { at: At::Closing(effect), claims, ..Call::IDLE }
         } else {
             Call::DONE
         };
-        Outcome {
-            answered: Some((kind, answer)),
-            broken,
-        }
+        Outcome { answered: Some((kind, answer)), broken }
     }
 
     /// Steps 4 and 5.

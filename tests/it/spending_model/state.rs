@@ -19,14 +19,8 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 6] = [
-        Self::Create,
-        Self::CreateBound,
-        Self::Exchange,
-        Self::FinishBound,
-        Self::Unfinished,
-        Self::Revoke,
-    ];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Create, Self::CreateBound, Self::Exchange, Self::FinishBound, Self::Unfinished, Self::Revoke];
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -97,16 +91,8 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub(super) const IDLE: Self = Self {
-        at: At::Idle,
-        kind: Kind::Create,
-        key: 0,
-        claims: false,
-    };
-    pub(super) const DONE: Self = Self {
-        at: At::Done,
-        ..Self::IDLE
-    };
+    pub(super) const IDLE: Self = Self { at: At::Idle, kind: Kind::Create, key: 0, claims: false };
+    pub(super) const DONE: Self = Self { at: At::Done, ..Self::IDLE };
 
     pub(super) fn in_transaction(self) -> bool {
         matches!(self.at, At::Recording | At::Orphaned)
@@ -220,16 +206,8 @@ impl State {
 
     /// The same with another entry, claimed by that call alone.
     pub(super) fn with_entry(&self, entry: Entry, claimant: Option<usize>) -> Self {
-        let calls = array::from_fn(|slot| Call {
-            claims: claimant == Some(slot),
-            ..self.calls[slot]
-        });
-        Self {
-            calls,
-            entry,
-            dead_claim: false,
-            ..*self
-        }
+        let calls = array::from_fn(|slot| Call { claims: claimant == Some(slot), ..self.calls[slot] });
+        Self { calls, entry, dead_claim: false, ..*self }
     }
 
     /// The same state with its calls and keys in a fixed order, without what no later step can see; and where each
@@ -246,8 +224,7 @@ impl State {
         }
         if self.copies == Copies::UsedUp {
             for call in &mut self.calls {
-                if matches!(call.at, At::Closing(effect) if effect != Effect::DeleteAnyway && !call.claims)
-                {
+                if matches!(call.at, At::Closing(effect) if effect != Effect::DeleteAnyway && !call.claims) {
                     *call = Call::DONE;
                 }
             }

@@ -1,0 +1,269 @@
+//! A server of its own for every test: its own database cloned from a template, its own keys in
+//! Redis, a clock that the test sets, and the generated clients.
+
+pub(crate) mod chaos;
+pub(crate) mod clients;
+pub(crate) mod clock;
+pub(crate) mod database;
+pub(crate) mod fixtures;
+pub(crate) mod postgres;
+pub(crate) mod redis;
+pub(crate) mod refusal;
+pub(crate) mod supervised;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use clap::Parser as _;
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tonic::transport::{Channel, Endpoint};
+use vestibule::app::App;
+use vestibule::app::shutdown::Shutdown;
+use vestibule::clock::Clock;
+use vestibule::config::{CommandLine, Config};
+use vestibule::entropy::{Entropy, OsEntropy};
+
+use chaos::ChaosProxy;
+use clock::ManualClock;
+use postgres::{Durability, PostgresServer};
+use redis::RedisServer;
+
+/// Runs a test, a function that takes a [`Harness`], on Postgres with Redis and on the embedded
+/// default.
+macro_rules! on_both_backends {
+    ($($test:ident),* $(,)?) => {$(
+        mod $test {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                super::$test($crate::harness::Harness::postgres().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn embedded() {
+                super::$test($crate::harness::Harness::embedded().await).await;
+            }
+        }
+    )*};
+}
+pub(crate) use on_both_backends;
+
+/// Counts the servers of this process, to tell their directories apart.
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// A running server and everything that a test does with it.
+#[derive(Debug)]
+pub(crate) struct Harness {
+    /// The time, as the server sees it.
+    pub(crate) clock: Arc<ManualClock>,
+    /// The settings it runs with.
+    pub(crate) config: Config,
+    /// Where gRPC is served.
+    pub(crate) grpc: SocketAddr,
+    /// Where HTTP is served.
+    pub(crate) http: SocketAddr,
+    /// Servers that no other test uses, with proxies before them.
+    pub(crate) stage: Option<Stage>,
+    channel: Channel,
+    shutdown: Shutdown,
+    servers: JoinSet<Result<(), Box<dyn std::error::Error + Send + Sync>>>,
+    entropy: Arc<dyn Entropy>,
+}
+
+/// Servers that a test may kill, each behind a proxy that it may cut.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    /// The database server.
+    pub(crate) postgres: PostgresServer,
+    /// The keeper.
+    pub(crate) redis: RedisServer,
+    /// Between the service and the database.
+    pub(crate) postgres_proxy: ChaosProxy,
+    /// Between the service and the keeper.
+    pub(crate) redis_proxy: ChaosProxy,
+    /// The name of the database.
+    pub(crate) database: String,
+}
+
+/// What a test changes about the server before it starts.
+pub(crate) struct Setup {
+    /// The settings.
+    pub(crate) config: Config,
+    /// The source of randomness.
+    pub(crate) entropy: Arc<dyn Entropy>,
+    /// The time.
+    pub(crate) clock: Arc<ManualClock>,
+    stage: Option<Stage>,
+}
+
+impl Setup {
+    fn new(flags: &[&str]) -> Self {
+        let flags = [&["vestibule"], flags].concat();
+        Self {
+            config: CommandLine::parse_from(flags).config,
+            entropy: Arc::new(OsEntropy),
+            clock: Arc::new(ManualClock::starting_now()),
+            stage: None,
+        }
+    }
+
+    /// A server on the shared Postgres and Redis, with a database of its own.
+    pub(crate) async fn postgres() -> Self {
+        let database_url = database::create().await;
+        let redis_url = database::redis_url().await;
+        let mut setup = Self::new(&["--database-url", &database_url, "--redis-url", &redis_url]);
+        setup.config.data_dir = data_dir();
+        setup
+    }
+
+    /// A server on the embedded default, in a directory of its own.
+    pub(crate) fn embedded() -> Self {
+        let mut setup = Self::new(&[]);
+        setup.config.data_dir = data_dir();
+        setup
+    }
+
+    /// A server on a Postgres (that keeps what it promised when it is killed) and a Redis that no
+    /// other test uses, each behind a proxy.
+    pub(crate) async fn stage() -> Self {
+        let postgres = PostgresServer::start(Durability::Default).await;
+        let redis = RedisServer::start().await;
+        let database = "vestibule".to_owned();
+        database::create_on(&postgres.url("postgres"), &database).await;
+        vestibule::app::migrate(&SecretString::from(postgres.url(&database))).await.unwrap();
+        let address = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+        let postgres_proxy = ChaosProxy::start(address(postgres.port())).await;
+        let redis_proxy = ChaosProxy::start(address(redis.port())).await;
+        let database_url =
+            format!("postgres://postgres@{}/{database}?sslmode=disable", postgres_proxy.address());
+        let redis_url = format!("redis://{}", redis_proxy.address());
+        let mut setup = Self::new(&["--database-url", &database_url, "--redis-url", &redis_url]);
+        setup.config.data_dir = data_dir();
+        setup.stage = Some(Stage { postgres, redis, postgres_proxy, redis_proxy, database });
+        setup
+    }
+
+    /// Changes the settings.
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
+    /// Starts the server.
+    pub(crate) async fn start(self) -> Harness {
+        let Self { config, entropy, clock, stage } = self;
+        let shutdown = Shutdown::default();
+        let mut servers = JoinSet::new();
+        let (grpc, http) = start_replica(&config, &clock, &entropy, &shutdown, &mut servers).await;
+        let channel = connect(grpc).await;
+        Harness { clock, config, grpc, http, stage, channel, shutdown, servers, entropy }
+    }
+}
+
+impl Harness {
+    /// A server on the shared Postgres and Redis, with a database of its own.
+    pub(crate) async fn postgres() -> Self {
+        Setup::postgres().await.start().await
+    }
+
+    /// A server on the embedded default, in a directory of its own.
+    pub(crate) async fn embedded() -> Self {
+        Setup::embedded().start().await
+    }
+
+    /// Starts another replica of the service on the same database and Redis, and talks to it.
+    pub(crate) async fn replica(&mut self) -> clients::Clients {
+        let (grpc, _) =
+            start_replica(&self.config, &self.clock, &self.entropy, &self.shutdown, &mut self.servers).await;
+        clients::Clients::new(connect(grpc).await)
+    }
+
+    /// The generated clients.
+    pub(crate) fn clients(&self) -> clients::Clients {
+        clients::Clients::new(self.channel.clone())
+    }
+
+    /// The connection that the clients share.
+    pub(crate) fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
+    /// Whether the server runs on Postgres and Redis.
+    pub(crate) fn on_servers(&self) -> bool {
+        self.config.database_url.is_some()
+    }
+
+    /// The URL of the database, past any proxy.
+    pub(crate) fn database_url(&self) -> String {
+        match (&self.stage, &self.config.database_url) {
+            (Some(stage), _) => stage.postgres.url(&stage.database),
+            (None, Some(url)) => url.expose_secret().to_owned(),
+            (None, None) => format!("sqlite://{}", self.config.data_dir.join("vestibule.sqlite").display()),
+        }
+    }
+
+    /// Stops the server the soft way and starts it again on the same data. Panics if it does not
+    /// stop cleanly.
+    pub(crate) async fn restart(&mut self) {
+        self.stop().await;
+        self.shutdown = Shutdown::default();
+        let (grpc, http) =
+            start_replica(&self.config, &self.clock, &self.entropy, &self.shutdown, &mut self.servers).await;
+        (self.grpc, self.http) = (grpc, http);
+        self.channel = connect(grpc).await;
+    }
+
+    /// Stops the server the soft way. Panics if it does not stop cleanly.
+    pub(crate) async fn stop(&mut self) {
+        self.shutdown.soft.cancel();
+        while let Some(ended) = self.servers.join_next().await {
+            ended.unwrap().unwrap();
+        }
+    }
+
+    /// Tells the server to stop and does not wait.
+    pub(crate) fn begin_shutdown(&self) {
+        self.shutdown.soft.cancel();
+    }
+}
+
+impl Drop for Harness {
+    fn drop(&mut self) {
+        self.shutdown.soft.cancel();
+        self.shutdown.hard.cancel();
+        if let Err(error) = std::fs::remove_dir_all(&self.config.data_dir) {
+            assert!(error.kind() == std::io::ErrorKind::NotFound, "{error}");
+        }
+    }
+}
+
+async fn start_replica(
+    config: &Config,
+    clock: &Arc<ManualClock>,
+    entropy: &Arc<dyn Entropy>,
+    shutdown: &Shutdown,
+    servers: &mut JoinSet<Result<(), Box<dyn std::error::Error + Send + Sync>>>,
+) -> (SocketAddr, SocketAddr) {
+    let clock: Arc<dyn Clock> = Arc::clone(clock) as Arc<dyn Clock>;
+    let app = App::build(config, clock, Arc::clone(entropy)).await.expect("the server starts");
+    let grpc = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addresses = (grpc.local_addr().unwrap(), http.local_addr().unwrap());
+    servers.spawn(app.serve(grpc, http, shutdown.clone()));
+    addresses
+}
+
+/// A connection to a server, once it accepts one.
+pub(crate) async fn connect(address: SocketAddr) -> Channel {
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+    endpoint.connect_timeout(Duration::from_secs(10)).connect().await.unwrap()
+}
+
+fn data_dir() -> PathBuf {
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    std::env::temp_dir().join(format!("vestibule-test-{}-{number}", std::process::id()))
+}

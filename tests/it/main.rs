@@ -1,0 +1,10 @@
+//! The tests of the service: through its public API, against real servers. One binary, so that
+//! everything is linked once.
+
+#![cfg(test)]
+
+mod harness;
+
+mod discovery_service;
+mod organization_service;
+mod spending_model;

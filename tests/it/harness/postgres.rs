@@ -54,6 +54,11 @@ impl PostgresServer {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
 
+    /// The last lines of its log.
+    pub(crate) fn log(&self) -> String {
+        self.server.log()
+    }
+
     /// The port on 127.0.0.1; it stays the same over [`start_again`](Self::start_again).
     pub(crate) fn port(&self) -> u16 {
         self.port

@@ -194,6 +194,7 @@ impl Supervised {
 }
 
 impl Drop for Supervised {
+    #[expect(clippy::print_stderr, reason = "a panic here would hide the one that ends the test")]
     fn drop(&mut self) {
         drop(self.orders.take());
         if let Err(error) = self.shell.wait() {

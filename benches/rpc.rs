@@ -49,7 +49,9 @@ async fn measure() {
         server.statement_of(Call::CreateOrganization).await,
         server.statement_of(Call::DiscoveryCreateOrganization).await,
     ];
-    println!("| in flight | echo/s | call | control/s | call/s | call/control | call/echo | p50 ms | p99 ms |");
+    println!(
+        "| in flight | echo/s | call | control/s | call/s | call/control | call/echo | p50 ms | p99 ms |"
+    );
     println!("|---|---|---|---|---|---|---|---|---|");
     for (run, (in_flight, calls)) in LEVELS.into_iter().enumerate() {
         let echo = server.load(Call::Echo, in_flight, calls).await;

@@ -27,6 +27,7 @@ use crate::kv::{self, Keeper, ProcessKeeper, RedisKeeper};
 use crate::service::signing_keys::{self, Keys, LoadError};
 use crate::service::{Parts, Service};
 use crate::store::{self, Store};
+use crate::telemetry::chain;
 use crate::tokens::jwt::Issuer;
 use crate::tokens::sealing::{SealingError, SealingKey};
 
@@ -242,7 +243,7 @@ async fn sweep(store: Store, clock: Arc<dyn Clock>, stop: CancellationToken) {
             Ok(more) => more,
             Err(error) => {
                 tracing::warn!(
-                    error = &error as &dyn StdError,
+                    error = chain(&error),
                     "old receipts could not be removed; trying again later"
                 );
                 false

@@ -13,7 +13,7 @@ use vestibule::app::{self, App};
 use vestibule::clock::SystemClock;
 use vestibule::config::{Command, CommandLine, Config};
 use vestibule::entropy::OsEntropy;
-use vestibule::telemetry;
+use vestibule::telemetry::{self, chain};
 
 type Outcome = Result<ExitCode, Box<dyn StdError + Send + Sync>>;
 
@@ -28,7 +28,7 @@ async fn main() -> ExitCode {
         Command::Healthcheck => health(&config).await,
     };
     outcome.unwrap_or_else(|error| {
-        tracing::error!(error = &*error as &dyn StdError, "vestibule stops");
+        tracing::error!(error = chain(&*error), "vestibule stops");
         ExitCode::FAILURE
     })
 }

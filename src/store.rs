@@ -19,6 +19,7 @@ mod sweep;
 use std::error::Error as StdError;
 use std::time::Duration;
 
+use crate::telemetry::chain;
 use sea_orm::{
     ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbErr, QueryResult, RuntimeErr,
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _, Value,
@@ -180,7 +181,7 @@ impl Store {
     /// Gives every connection back. Nothing works afterwards.
     pub async fn close(self) {
         if let Err(error) = self.connection.close().await {
-            tracing::warn!(error = &error as &dyn StdError, "the database connections did not close");
+            tracing::warn!(error = chain(&error), "the database connections did not close");
         }
     }
 }

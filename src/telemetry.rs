@@ -1,5 +1,6 @@
 //! Logs: structured lines through `tracing`. No line carries a token, a secret or an address.
 
+use std::error::Error as StdError;
 use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
@@ -25,4 +26,20 @@ pub fn start(format: LogFormat, filter: &str) {
     if let Err(error) = started {
         tracing::debug!(%error, "logs go where they went before");
     }
+}
+
+/// An error with everything that caused it, outermost first.
+#[must_use]
+pub fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        // Transparent errors say what their cause says.
+        if !text.ends_with(&words) {
+            text = text + ": " + &words;
+        }
+        cause = error.source();
+    }
+    text
 }

@@ -22,7 +22,17 @@ pub(crate) async fn run(server: &Server, statement: &(String, String), clients: 
     // Each run and each statement starts its numbers where no other does.
     let start = (run + 1) * 1_000_000_000 + statement.0.len() * 10_000_000_000;
     let output = Command::new(pgbench)
-        .args(["--no-vacuum", "--protocol", "prepared", "--jobs", "2", "--time", SECONDS, "--client", &clients])
+        .args([
+            "--no-vacuum",
+            "--protocol",
+            "prepared",
+            "--jobs",
+            "2",
+            "--time",
+            SECONDS,
+            "--client",
+            &clients,
+        ])
         .args(["--define", "n=0", "--define", &format!("start={start}")])
         .arg("--file")
         .arg(&script)

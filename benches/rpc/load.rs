@@ -37,7 +37,8 @@ impl Server {
     /// Makes `calls` calls, `in_flight` of them at a time. Tokens are made before the clock starts.
     #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
     pub(crate) async fn load(&self, call: Call, in_flight: usize, calls: usize) -> Measured {
-        let tokens = if call == Call::DiscoveryCreateOrganization { self.tokens(calls).await } else { Vec::new() };
+        let tokens =
+            if call == Call::DiscoveryCreateOrganization { self.tokens(calls).await } else { Vec::new() };
         let tokens = Arc::new(tokens);
         let next = Arc::new(AtomicUsize::new(0));
         let started = Instant::now();
@@ -62,7 +63,8 @@ impl Server {
         let mut durations: Vec<Duration> = workers.join_all().await.into_iter().flatten().collect();
         let elapsed = started.elapsed();
         durations.sort_unstable();
-        let milliseconds = |quantile: usize| durations[(durations.len() - 1) * quantile / 100].as_secs_f64() * 1_000.0;
+        let milliseconds =
+            |quantile: usize| durations[(durations.len() - 1) * quantile / 100].as_secs_f64() * 1_000.0;
         Measured {
             per_second: f64::from(u32::try_from(calls).unwrap()) / elapsed.as_secs_f64(),
             p50_ms: milliseconds(50),
@@ -73,7 +75,8 @@ impl Server {
     async fn tokens(&self, count: usize) -> Vec<String> {
         let mut workers = JoinSet::new();
         for worker in 0..32 {
-            let mut client = IntermediateSessionServiceClient::new(self.channels[worker % self.channels.len()].clone());
+            let mut client =
+                IntermediateSessionServiceClient::new(self.channels[worker % self.channels.len()].clone());
             let share = count / 32 + usize::from(worker < count % 32);
             workers.spawn(async move {
                 let mut tokens = Vec::with_capacity(share);

@@ -44,7 +44,8 @@ impl Server {
         vestibule::app::migrate(&SecretString::from(url.clone())).await.unwrap();
         let directory = std::env::temp_dir().join(format!("vestibule-bench-{}", std::process::id()));
         let directory = directory.to_str().unwrap();
-        let flags = ["vestibule", "--database-url", &url, "--redis-url", &redis.url(), "--data-dir", directory];
+        let flags =
+            ["vestibule", "--database-url", &url, "--redis-url", &redis.url(), "--data-dir", directory];
         let config = CommandLine::parse_from(flags).config;
         let app = App::build(&config, Arc::new(SystemClock::new()), Arc::new(OsEntropy)).await.unwrap();
         let mut tasks = JoinSet::new();

@@ -1,7 +1,6 @@
 //! Errors as callers see them: the one place that makes a status.
 
 use std::any::Any;
-use std::error::Error as StdError;
 use std::time::Duration;
 
 use tonic::body::Body;
@@ -10,6 +9,7 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use crate::domain::reason::{Reason, Violation};
 use crate::service::error::Error;
+use crate::telemetry::chain;
 
 /// The domain of every reason.
 const DOMAIN: &str = "vestibule";
@@ -26,12 +26,12 @@ pub(super) fn from_error(error: Error) -> Status {
         Error::Precondition { reason, message } => plain(Code::FailedPrecondition, reason, message),
         Error::Busy { reason, message, retry_after } => retry(Code::Aborted, reason, message, retry_after),
         Error::Unavailable { retry_after, source } => {
-            tracing::warn!(error = &*source as &dyn StdError, "something that the call needs is away");
+            tracing::warn!(error = chain(&*source), "something that the call needs is away");
             let message = "the service is not available at the moment";
             retry(Code::Unavailable, Reason::ServerUnavailable, message, retry_after)
         }
         Error::Internal(source) => {
-            tracing::error!(error = &*source as &dyn StdError, "the call failed");
+            tracing::error!(error = chain(&*source), "the call failed");
             plain(Code::Internal, Reason::InternalServerError, "the service failed")
         }
     }

@@ -24,7 +24,7 @@ impl Shutdown {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
-                () = self.hard.cancelled() => {}
+                () = self.hard.cancelled() => return Ok(()),
             }
             tracing::info!(hard = self.soft.is_cancelled(), "shutting down");
             stop.cancel();

@@ -19,6 +19,7 @@ use crate::domain::authentication_factor::VerifiedFactor;
 use crate::domain::email_address::EmailAddress;
 use crate::domain::ids::{MemberId, OrganizationId, ProjectId};
 use crate::domain::intermediate_session::{Binding, IntermediateSession, LIFETIME, MAX_FACTORS, TokenHash};
+use crate::telemetry::chain;
 
 /// How long a command may take, and how long a lost connection is waited for.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -107,10 +108,7 @@ impl RedisKeeper {
                 }
             }
             Err(error) => {
-                tracing::info!(
-                    error = &error as &dyn std::error::Error,
-                    "Redis did not tell its maxmemory-policy"
-                );
+                tracing::info!(error = chain(&error), "Redis did not tell its maxmemory-policy");
             }
         }
     }

@@ -8,6 +8,7 @@ use crate::kv::Added;
 use crate::service::Service;
 use crate::service::error::Error;
 use crate::store::Receipt;
+use crate::telemetry::chain;
 use crate::tokens::opaque::IntermediateToken;
 
 impl Service {
@@ -87,10 +88,7 @@ impl Service {
             self.parts.store.receipt_revoke(hash, session.expires_at, self.parts.clock.now()).await?;
         // Whatever came first, the entry is worth nothing now.
         if let Err(error) = self.parts.keeper.remove(hash).await {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "a revoked intermediate session stays until it ends"
-            );
+            tracing::warn!(error = chain(&error), "a revoked intermediate session stays until it ends");
         }
         if revoked { Ok(()) } else { Err(Error::intermediate_session_not_found()) }
     }

@@ -25,7 +25,7 @@ pub enum LoadError {
     #[error(transparent)]
     Store(#[from] crate::store::Error),
     /// A key could not be made or opened.
-    #[error("{0}; is it the sealing key that the database was used with before?")]
+    #[error("is this the sealing key that the database was used with before?")]
     Key(#[from] KeyError),
     /// The key that was just kept is not there.
     #[error("the database lost a signing key")]

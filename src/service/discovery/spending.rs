@@ -8,7 +8,6 @@
 //!
 //! All of it runs in a task of its own, which the caller's cancellation does not stop.
 
-use std::error::Error as StdError;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -20,6 +19,7 @@ use crate::kv::{self, Claim};
 use crate::service::Service;
 use crate::service::error::Error;
 use crate::store::Receipt;
+use crate::telemetry::chain;
 
 /// How long the answer waits for the keeper's entry to be finished or released.
 const FINISH_TIMEOUT: Duration = Duration::from_millis(500);
@@ -154,7 +154,7 @@ fn log_failure(what: &'static str, result: Result<(), kv::Error>) {
     if let Err(error) = result {
         tracing::warn!(
             what,
-            error = &error as &dyn StdError,
+            error = chain(&error),
             "the entry of an intermediate session stays as it is for now"
         );
     }

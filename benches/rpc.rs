@@ -32,6 +32,10 @@ mod server;
 use load::Call;
 use server::Server;
 
+/// The allocator of the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Calls in flight, and how many calls each level is measured with.
 const LEVELS: [(usize, usize); 3] = [(1, 3_000), (8, 15_000), (32, 30_000)];
 

@@ -71,6 +71,8 @@ pub async fn connect_postgres(
         ("lock_timeout", milliseconds(LOCK_TIMEOUT)),
         ("idle_in_transaction_session_timeout", milliseconds(ABANDONED_TIMEOUT)),
         ("tcp_user_timeout", milliseconds(ABANDONED_TIMEOUT)),
+        // Every statement finds its rows by an index whatever the values are: planning once is enough.
+        ("plan_cache_mode", "force_generic_plan".to_owned()),
     ]);
     let pool = PgPoolOptions::new()
         .max_connections(max_connections)

@@ -7,4 +7,5 @@ mod harness;
 
 mod discovery_service;
 mod organization_service;
+mod races;
 mod spending_model;

@@ -6,6 +6,7 @@
 mod harness;
 
 mod discovery_service;
+mod faults;
 mod organization_service;
 mod races;
 mod spending_model;

@@ -1,0 +1,90 @@
+//! Holding calls at a chosen moment of their transaction, for as long as a test wants.
+
+use sea_orm::QueryResult;
+use sqlx::{Connection as _, PgConnection};
+
+use super::until;
+use crate::harness::Harness;
+use crate::harness::database::rows;
+
+/// Loops while the test has the lock. Not a wait for the lock itself: that would end after the
+/// service's lock timeout.
+const INSTALL: &str = "
+    CREATE OR REPLACE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        WHILE NOT pg_try_advisory_xact_lock_shared(7) LOOP
+            PERFORM pg_sleep(0.005);
+        END LOOP;
+        RETURN NEW;
+    END $$;
+    DROP TRIGGER IF EXISTS hold ON intermediate_session_receipts;
+";
+
+/// Where a transaction that records a purchase is held.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Moment {
+    /// After the claim, before the receipt is written.
+    BeforeReceipt,
+    /// When everything is written and nothing committed.
+    BeforeCommit,
+}
+
+/// Holds every transaction that writes the receipt of a purchase, until it is released.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    connection: PgConnection,
+}
+
+impl Hold {
+    /// Holds from now on.
+    pub(crate) async fn at(t: &Harness, moment: Moment) -> Self {
+        let mut connection = PgConnection::connect(&t.database_url()).await.unwrap();
+        let trigger = match moment {
+            Moment::BeforeReceipt => "CREATE TRIGGER hold BEFORE",
+            // Runs at the end of the statement, when all its links are written.
+            Moment::BeforeCommit => "CREATE TRIGGER hold AFTER",
+        };
+        let sql = format!(
+            "{INSTALL} {trigger} INSERT ON intermediate_session_receipts FOR EACH ROW \
+             WHEN (NOT NEW.revoked) EXECUTE FUNCTION hold(); SELECT pg_advisory_lock(7)"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+        Self { connection }
+    }
+
+    /// Lets everything go on, and holds nothing any more.
+    pub(crate) async fn release(self) {
+        self.connection.close().await.unwrap();
+    }
+
+    /// Forgets the lock that went with a killed server.
+    pub(crate) fn lost(self) {
+        drop(self);
+    }
+}
+
+/// Waits until a transaction is held, and tells its backend.
+pub(crate) async fn held(t: &Harness) -> i32 {
+    backend(t, "wait_event = 'PgSleep'").await
+}
+
+/// Waits until a transaction waits for a lock, and tells its backend.
+pub(crate) async fn blocked(t: &Harness) -> i32 {
+    backend(t, "wait_event_type = 'Lock'").await
+}
+
+async fn backend(t: &Harness, condition: &str) -> i32 {
+    let sql = format!(
+        "SELECT pid FROM pg_stat_activity WHERE application_name = 'vestibule' AND {condition} \
+         AND datname = current_database()"
+    );
+    let connection = t.database().await;
+    let mut found: Vec<QueryResult> = Vec::new();
+    until(condition, async || {
+        found = rows(&connection, &sql, vec![]).await;
+        !found.is_empty()
+    })
+    .await;
+    connection.close().await.unwrap();
+    found[0].try_get("", "pid").unwrap()
+}

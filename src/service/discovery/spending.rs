@@ -21,6 +21,9 @@ use crate::service::error::Error;
 use crate::store::Receipt;
 use crate::telemetry::chain;
 
+/// How long a call waits for the keeper to hand out a token. A caller is told soon that it is away.
+const CLAIM_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// How long the answer waits for the keeper's entry to be finished or released.
 const FINISH_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -88,19 +91,20 @@ impl Service {
         let parts = &self.parts;
         let claim = parts.entropy.uuid(parts.clock.now());
         let lease_ends = parts.clock.monotonic() + parts.claim_lease;
-        let mut outcome = parts.keeper.claim(token, claim, parts.claim_lease).await;
-        if outcome.is_err() {
+        let claiming = async {
+            let first = parts.keeper.claim(token, claim, parts.claim_lease).await;
             // The first attempt may have claimed and only its answer was lost: the same claim id
             // finds its own claim.
-            outcome = parts.keeper.claim(token, claim, parts.claim_lease).await;
-        }
-        match outcome {
+            if first.is_err() { parts.keeper.claim(token, claim, parts.claim_lease).await } else { first }
+        };
+        let outcome = tokio::time::timeout(CLAIM_TIMEOUT, claiming).await;
+        match outcome.unwrap_or_else(|elapsed| Err(kv::Error::Unavailable(Box::new(elapsed)))) {
             Ok(Claim::Claimed(person)) => Ok(Held { token, claim, lease_ends, person }),
             Ok(Claim::Absent) => Err(Error::intermediate_session_not_found()),
             Ok(Claim::InUse { retry_after }) => Err(Error::in_use(retry_after)),
             Ok(Claim::Bound(_)) => Err(bound_elsewhere()),
             Err(error) => {
-                log_failure("release", parts.keeper.release(token, claim).await);
+                log_failure("release", shortly(parts.keeper.release(token, claim)).await);
                 Err(error.into())
             }
         }
@@ -129,10 +133,7 @@ impl Service {
                 Outcome::AskReceipt | Outcome::Unknown => Ok(()),
             }
         };
-        match tokio::time::timeout(FINISH_TIMEOUT, finishing).await {
-            Ok(result) => log_failure("finish", result),
-            Err(elapsed) => log_failure("finish", Err(kv::Error::Unavailable(Box::new(elapsed)))),
-        }
+        log_failure("finish", shortly(finishing).await);
         refusal
     }
 
@@ -148,6 +149,12 @@ fn bound_elsewhere() -> Error {
         reason: Reason::InvalidIntermediateSessionTokenForOrganization,
         message: "the intermediate session can only finish the login in the organization it is bound to",
     }
+}
+
+/// Waits for what the keeper does, but not for long.
+async fn shortly(work: impl Future<Output = Result<(), kv::Error>>) -> Result<(), kv::Error> {
+    let ended = tokio::time::timeout(FINISH_TIMEOUT, work).await;
+    ended.unwrap_or_else(|elapsed| Err(kv::Error::Unavailable(Box::new(elapsed))))
 }
 
 fn log_failure(what: &'static str, result: Result<(), kv::Error>) {

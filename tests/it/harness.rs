@@ -7,6 +7,7 @@ pub(crate) mod clock;
 pub(crate) mod database;
 pub(crate) mod fixtures;
 pub(crate) mod postgres;
+pub(crate) mod program;
 pub(crate) mod redis;
 pub(crate) mod refusal;
 pub(crate) mod supervised;

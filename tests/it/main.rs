@@ -8,5 +8,6 @@ mod harness;
 mod discovery_service;
 mod faults;
 mod organization_service;
+mod process;
 mod races;
 mod spending_model;

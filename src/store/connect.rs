@@ -47,6 +47,11 @@ pub enum ConnectError {
 
 /// Reads the URL and sets what every connection has in common.
 pub(super) fn postgres_options(url: &SecretString) -> Result<PgConnectOptions, ConnectError> {
+    // The driver takes any scheme for its own.
+    let schemes = ["postgres://", "postgresql://"];
+    if !schemes.iter().any(|scheme| url.expose_secret().starts_with(scheme)) {
+        return Err(ConnectError::Url);
+    }
     // The driver's own message can quote the URL, and with it the password.
     PgConnectOptions::from_str(url.expose_secret())
         .map(|options| options.application_name("vestibule"))

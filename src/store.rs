@@ -26,7 +26,7 @@ use sea_orm::{
 };
 
 pub use connect::{ConnectError, connect_postgres, open_sqlite};
-pub use constraint::Constraint;
+pub use constraint::{CONSTRAINTS, Constraint};
 pub use idempotency::{KeptAnswer, StoredAnswer};
 pub use keys::SealedKey;
 pub use migrations::{MigrateError, SchemaError, migrate_postgres};

@@ -17,7 +17,7 @@ pub enum Constraint {
 
 /// Each rule with the name of its Postgres constraint or index, and the columns by which SQLite
 /// names it.
-pub(super) const CONSTRAINTS: &[(Constraint, &str, &str)] = &[
+pub const CONSTRAINTS: &[(Constraint, &str, &str)] = &[
     (Constraint::OrganizationName, "organization_names_pkey", "organization_names.name"),
     (Constraint::ClaimedDomain, "organization_domains_claimed_key", "organization_domains.domain"),
     (

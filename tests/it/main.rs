@@ -7,6 +7,7 @@ mod harness;
 
 mod discovery_service;
 mod faults;
+mod migrations;
 mod organization_service;
 mod process;
 mod races;

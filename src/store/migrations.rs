@@ -1,6 +1,8 @@
 //! The schema's history, embedded in the program. Forward only; each step is safe while the version
 //! before it still runs.
 
+use std::sync::LazyLock;
+
 use secrecy::SecretString;
 use sqlx::migrate::Migrator;
 use sqlx::{Connection as _, PgConnection, SqlitePool};
@@ -8,8 +10,15 @@ use sqlx::{Connection as _, PgConnection, SqlitePool};
 use super::connect::postgres_options;
 use super::{Error, Store, column};
 
-static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
-static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| lenient(sqlx::migrate!("migrations/postgres")));
+static SQLITE: LazyLock<Migrator> = LazyLock::new(|| lenient(sqlx::migrate!("migrations/sqlite")));
+
+/// Steps that a newer version has applied are no reason to stop: rolling back a deployment runs the
+/// older version's migrations again.
+fn lenient(mut migrator: Migrator) -> Migrator {
+    migrator.set_ignore_missing(true);
+    migrator
+}
 
 /// Why the schema was not brought up to date.
 #[derive(Debug, thiserror::Error)]

@@ -6,6 +6,7 @@
 mod harness;
 
 mod discovery_service;
+mod events;
 mod faults;
 mod migrations;
 mod organization_service;

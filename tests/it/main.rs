@@ -9,6 +9,7 @@ mod discovery_service;
 mod events;
 mod faults;
 mod layering;
+mod logs;
 mod migrations;
 mod organization_service;
 mod process;

@@ -5,12 +5,14 @@ pub(crate) mod chaos;
 pub(crate) mod clients;
 pub(crate) mod clock;
 pub(crate) mod database;
+pub(crate) mod entry;
 pub(crate) mod fixtures;
 pub(crate) mod postgres;
 pub(crate) mod program;
 pub(crate) mod redis;
 pub(crate) mod refusal;
 pub(crate) mod supervised;
+pub(crate) mod values;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

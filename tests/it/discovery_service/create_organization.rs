@@ -1,3 +1,13 @@
+mod login;
+mod names;
+mod outcomes;
+mod parameters;
+mod refusals;
+mod replays;
+mod sessions;
+mod tokens;
+mod traces;
+
 use tonic::Code;
 
 use crate::harness::fixtures::creation;

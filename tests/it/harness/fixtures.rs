@@ -51,6 +51,36 @@ pub(crate) fn organization(name: &str) -> pb::CreateOrganizationRequest {
     }
 }
 
+/// Texts that are no intermediate session token, made from one that is.
+pub(crate) fn malformed_tokens(token: &str) -> Vec<String> {
+    let bare = token.trim_end_matches('=');
+    // The last of the 43 characters has two bits to spare: other spellings of the same bytes.
+    let respelt = |last: char| format!("{}{last}=", "A".repeat(42));
+    vec![
+        String::new(),
+        " ".to_owned(),
+        "token".to_owned(),
+        bare.to_owned(),
+        token[..40].to_owned(),
+        token[1..].to_owned(),
+        format!("{token}="),
+        format!("{token}A"),
+        format!("{token}AAAA"),
+        format!(" {token}"),
+        format!("{token}\n"),
+        format!("{token}\0"),
+        format!("{}\0=", &bare[..42]),
+        format!("{}\u{ff21}=", &bare[..40]),
+        format!("+/{}=", "A".repeat(41)),
+        format!("-/{}=", "A".repeat(41)),
+        respelt('B'),
+        respelt('_'),
+        "=".repeat(44),
+        "A".repeat(44),
+        "A".repeat(100_000),
+    ]
+}
+
 impl Clients {
     /// A token for an address, verified by a magic link.
     pub(crate) async fn token(&self, email_address: &str) -> String {
@@ -94,5 +124,25 @@ impl Clients {
     ) -> Result<Response<pb::GetIntermediateSessionResponse>, Status> {
         let request = pb::GetIntermediateSessionRequest { intermediate_session_token: token.to_owned() };
         self.intermediate_sessions.clone().get_intermediate_session(request).await
+    }
+
+    /// Adds a factor to a token.
+    pub(crate) async fn add_factor(
+        &self,
+        token: &str,
+        factor: pb::VouchedFactor,
+    ) -> Result<Response<pb::AddFactorResponse>, Status> {
+        let request =
+            pb::AddFactorRequest { intermediate_session_token: token.to_owned(), factor: Some(factor) };
+        self.intermediate_sessions.clone().add_factor(request).await
+    }
+
+    /// Revokes a token.
+    pub(crate) async fn revoke(
+        &self,
+        token: &str,
+    ) -> Result<Response<pb::RevokeIntermediateSessionResponse>, Status> {
+        let request = pb::RevokeIntermediateSessionRequest { intermediate_session_token: token.to_owned() };
+        self.intermediate_sessions.clone().revoke_intermediate_session(request).await
     }
 }

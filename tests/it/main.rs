@@ -11,6 +11,7 @@ mod faults;
 mod layering;
 mod logs;
 mod migrations;
+mod intermediate_session_service;
 mod organization_service;
 mod process;
 mod races;

@@ -2,7 +2,7 @@
 
 use crate::domain::authentication_factor::VerifiedFactor;
 use crate::domain::email_address::EmailAddress;
-use crate::domain::intermediate_session::{IntermediateSession, MAX_FACTORS};
+use crate::domain::intermediate_session::{IntermediateSession, MAX_FACTORS, TokenHash};
 use crate::domain::reason::{Reason, Violation};
 use crate::kv::Added;
 use crate::service::Service;
@@ -47,7 +47,7 @@ impl Service {
             }
         }
         match self.parts.keeper.add_factor(token.hash(), factor).await? {
-            Added::Added(session) => Ok(session),
+            Added::Added(session) => self.judged(token.hash(), session).await,
             Added::Absent => Err(Error::intermediate_session_not_found()),
             Added::InUse { retry_after } => Err(Error::in_use(retry_after)),
             Added::Full => {
@@ -65,10 +65,18 @@ impl Service {
         token: &IntermediateToken,
     ) -> Result<IntermediateSession, Error> {
         let hash = token.hash();
-        let mut session =
-            self.parts.keeper.get(hash).await?.ok_or_else(Error::intermediate_session_not_found)?;
-        // The keeper's entry may be older than what the token has come to since.
-        match self.parts.store.receipt_find(hash).await? {
+        let session = self.parts.keeper.get(hash).await?.ok_or_else(Error::intermediate_session_not_found)?;
+        self.judged(hash, session).await
+    }
+
+    /// The keeper's entry as it is by the receipt: the entry may be older than what the token has
+    /// come to since.
+    async fn judged(
+        &self,
+        token: TokenHash,
+        mut session: IntermediateSession,
+    ) -> Result<IntermediateSession, Error> {
+        match self.parts.store.receipt_find(token).await? {
             Some(Receipt::Gone) => return Err(Error::intermediate_session_not_found()),
             Some(Receipt::Bound(binding)) => session.binding = Some(binding),
             None => {}

@@ -102,7 +102,11 @@ impl Service {
             Ok(Claim::Claimed(person)) => Ok(Held { token, claim, lease_ends, person }),
             Ok(Claim::Absent) => Err(Error::intermediate_session_not_found()),
             Ok(Claim::InUse { retry_after }) => Err(Error::in_use(retry_after)),
-            Ok(Claim::Bound(_)) => Err(bound_elsewhere()),
+            Ok(Claim::Bound(_)) => Err(match parts.store.receipt_find(token).await? {
+                // Revoked, or its login finished, and the entry is a stale copy.
+                Some(Receipt::Gone) => Error::intermediate_session_not_found(),
+                Some(Receipt::Bound(_)) | None => bound_elsewhere(),
+            }),
             Err(error) => {
                 log_failure("release", shortly(parts.keeper.release(token, claim)).await);
                 Err(error.into())

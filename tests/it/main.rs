@@ -15,5 +15,6 @@ mod intermediate_session_service;
 mod organization_service;
 mod process;
 mod races;
+mod session_service;
 mod spending_model;
 mod tidy;

@@ -68,17 +68,32 @@ impl DataDir {
     pub(super) fn sealing_key(&self, entropy: &dyn Entropy) -> Result<SealingKey, DataDirError> {
         let path = self.path.join("sealing.key");
         let io = |source| DataDirError::Io { path: path.clone(), source };
-        match OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path) {
-            Ok(mut file) => {
-                let key = SealingKey::generate(entropy);
-                writeln!(file, "{}", key.reveal()).and_then(|()| file.sync_all()).map_err(io)?;
-                tracing::warn!(path = %path.display(), "made a sealing key; name one with --sealing-key-file outside of tests");
-                Ok(key)
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                Ok(SealingKey::parse(&std::fs::read_to_string(&path).map_err(io)?)?)
-            }
-            Err(error) => Err(io(error)),
+        match std::fs::read_to_string(&path) {
+            Ok(text) => return Ok(SealingKey::parse(&text)?),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(io(error)),
         }
+        // Written whole under another name first: whoever starts at the same moment, or after a
+        // crash in between, finds the complete key or none.
+        let number = u64::from_ne_bytes(entropy.bytes());
+        let draft = self.path.join(format!("sealing.key.{number:016x}"));
+        let linked = write_private(&draft, &SealingKey::generate(entropy))
+            .and_then(|()| std::fs::hard_link(&draft, &path));
+        let removed = std::fs::remove_file(&draft);
+        match linked {
+            Ok(()) => {
+                tracing::warn!(path = %path.display(), "made a sealing key; name one with --sealing-key-file outside of tests");
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(io(error)),
+        }
+        removed.map_err(io)?;
+        Ok(SealingKey::parse(&std::fs::read_to_string(&path).map_err(io)?)?)
     }
+}
+
+fn write_private(path: &Path, key: &SealingKey) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)?;
+    writeln!(file, "{}", key.reveal())?;
+    file.sync_all()
 }

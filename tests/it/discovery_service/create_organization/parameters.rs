@@ -4,13 +4,14 @@ use serde_json::json;
 use vestibule::clock::Clock as _;
 use vestibule::pb;
 
-use crate::harness::fixtures::creation;
-use crate::harness::values::{object, seconds};
+use crate::harness::fixtures::{creation, with_key};
+use crate::harness::values::{number, object, seconds};
 use crate::harness::{Harness, on_both_backends};
 
 on_both_backends!(
     every_parameter_comes_back,
     the_longest_values_come_back,
+    odd_json_comes_back,
     what_is_empty_is_left_out,
     invitations_are_closed_by_default_once_a_setting_is_sent,
     the_external_id_and_any_spelling_of_the_slug_name_the_organization,
@@ -147,6 +148,34 @@ async fn the_longest_values_come_back(t: Harness) {
     assert_eq!(read.trusted_metadata, sent.trusted_metadata);
     assert_eq!(read.email_allowed_domains, sent.email_allowed_domains);
     assert_eq!(read.allowed_oauth_tenants, sent.allowed_oauth_tenants);
+}
+
+async fn odd_json_comes_back(t: Harness) {
+    let clients = t.clients();
+    let token = clients.token("ada@acme.com").await;
+    let numbers =
+        [0.1, -0.5, 1e300, -1e300, f64::MAX, f64::MIN_POSITIVE, 5e-324, 1e15, 1e21, 9_007_199_254_740_993.0];
+    let mut metadata = object(&json!({
+        "": "empty key", "\u{1}\"\\": "\u{1}\"\\\u{2028}", "ключ": "значение 🗝", "deep": [[[[{"a": [[]]}]]]],
+        "__proto__": {}, "false": false, "big": 9_007_199_254_740_992_u64, "small": -1,
+    }));
+    let list = prost_types::ListValue { values: numbers.map(number).to_vec() };
+    let numbers = prost_types::Value { kind: Some(prost_types::value::Kind::ListValue(list)) };
+    metadata.fields.insert("numbers".to_owned(), numbers);
+    let request = pb::DiscoveryServiceCreateOrganizationRequest {
+        trusted_metadata: Some(metadata.clone()),
+        session_custom_claims: Some(metadata.clone()),
+        ..creation(&token)
+    };
+    let created = clients.spend(with_key(request.clone(), "key")).await.unwrap().into_inner();
+    let again = clients.spend(with_key(request, "key")).await.unwrap().into_inner();
+    for answer in [created, again] {
+        let organization = answer.organization.unwrap();
+        let read = clients.get(&organization.organization_id).await.unwrap().into_inner().organization;
+        assert_eq!(read.unwrap().trusted_metadata, Some(metadata.clone()));
+        assert_eq!(organization.trusted_metadata, Some(metadata.clone()));
+        assert_eq!(answer.member_session.unwrap().custom_claims, Some(metadata.clone()));
+    }
 }
 
 async fn what_is_empty_is_left_out(t: Harness) {

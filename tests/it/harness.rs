@@ -1,14 +1,17 @@
 //! A server of its own for every test: its own database cloned from a template, its own keys in
 //! Redis, a clock that the test sets, and the generated clients.
 
+pub(crate) mod blockade;
 pub(crate) mod chaos;
 pub(crate) mod clients;
 pub(crate) mod clock;
 pub(crate) mod database;
 pub(crate) mod entry;
 pub(crate) mod fixtures;
+pub(crate) mod json;
 pub(crate) mod postgres;
 pub(crate) mod program;
+pub(crate) mod raw;
 pub(crate) mod redis;
 pub(crate) mod refusal;
 pub(crate) mod supervised;

@@ -12,6 +12,7 @@ mod layering;
 mod logs;
 mod migrations;
 mod intermediate_session_service;
+mod idempotency;
 mod organization_service;
 mod process;
 mod races;

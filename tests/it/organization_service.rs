@@ -1,1 +1,4 @@
 mod create_organization;
+mod get_organization;
+
+pub(crate) use create_organization::everything;

@@ -94,21 +94,26 @@ pub(super) fn settings(
 }
 
 /// Notes the broken rules between fields, except where one of the fields could not be read.
-fn keep_meaningful(violations: &mut Violations, broken: Vec<Violation>) {
-    for violation in broken {
-        if fields_behind(root(&violation.field)).iter().all(|behind| !violations.concern(behind)) {
-            violations.list.push(violation);
-        }
-    }
+fn keep_meaningful(violations: &mut Violations, mut broken: Vec<Violation>) {
+    broken.retain(|violation| {
+        let (list, own) = (list_behind(violation.reason), root(&violation.field));
+        let behind = list.map_or(ENTRY.to_vec(), |list| vec![own, list]);
+        !behind.iter().any(|field| violations.concern(field))
+    });
+    violations.list.append(&mut broken);
 }
 
-/// The fields that the cross-field rules of a field look at.
-fn fields_behind(field: &str) -> &'static [&'static str] {
-    match field {
-        "auth_methods" => &["auth_methods", "allowed_auth_methods"],
-        "mfa_methods" => &["mfa_methods", "allowed_mfa_methods"],
-        "oauth_tenant_jit_provisioning" => &["oauth_tenant_jit_provisioning", "allowed_oauth_tenants"],
-        _ => &["sso_jit_provisioning", "email_jit_provisioning", "email_invites", "email_allowed_domains"],
+/// The fields that decide together whether anybody can join.
+const ENTRY: [&str; 3] = [SSO_JIT.0, EMAIL_JIT.0, INVITES.0];
+
+/// The list without which the field at fault may not be RESTRICTED, if that is the rule.
+fn list_behind(rule: Reason) -> Option<&'static str> {
+    match rule {
+        Reason::InvalidRestrictedEmailSetting => Some(ALLOWED.field),
+        Reason::AllowedAuthMethodsRequiredForRestricted => Some(ALLOWED_AUTH_METHODS.0),
+        Reason::AllowedMfaMethodsRequiredForRestricted => Some(ALLOWED_MFA_METHODS.0),
+        Reason::InvalidRestrictedOauthTenantsSetting => Some("allowed_oauth_tenants"),
+        _ => None,
     }
 }
 

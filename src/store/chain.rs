@@ -81,10 +81,13 @@ impl Chain {
                 break;
             }
             links.push(format!("{name} AS ({sql} RETURNING 1)"));
-            // A link of several rows would multiply what selects from it.
-            if single {
-                anchor = Some(name);
-            }
+            // A link of several rows would multiply what selects from it; counted, it is one row once
+            // all of them are in, and none when there are none.
+            anchor = Some(if single {
+                name
+            } else {
+                format!("(SELECT count(*) FROM {name} HAVING count(*) > 0) AS {name}_whole")
+            });
         }
         let sql = if links.is_empty() { last } else { format!("WITH {} {last}", links.join(", ")) };
         (sql, values)

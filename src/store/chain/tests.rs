@@ -22,7 +22,8 @@ fn postgres_gets_one_statement_in_a_fixed_order() {
          link_0 AS (INSERT INTO things (id, name) SELECT $2::uuid, $3::text FROM guard RETURNING 1), \
          link_1 AS (INSERT INTO names (id, name) SELECT list.* FROM link_0, \
          (VALUES ($4::uuid, $5::text), ($6::uuid, $7::text)) AS list RETURNING 1) \
-         INSERT INTO events (id, name) SELECT $8::uuid, $9::text FROM link_0"
+         INSERT INTO events (id, name) SELECT $8::uuid, $9::text \
+         FROM (SELECT count(*) FROM link_1 HAVING count(*) > 0) AS link_1_whole"
     );
     assert_eq!(values.len(), 9);
 }

@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod coverage;
 mod discovery_service;
 mod events;
 mod faults;
@@ -21,5 +22,9 @@ mod intermediate_session_service;
 mod organization_service;
 mod reflection;
 mod session_service;
+mod errors;
+mod idempotency;
+mod organization_service;
+mod requests;
 mod spending_model;
 mod tidy;

@@ -51,7 +51,8 @@ impl RawClient {
         let mut requests = self.requests.clone().ready().await.unwrap();
         let (answer, mut sending) = requests.send_request(request, body.is_empty()).unwrap();
         if !body.is_empty() {
-            sending.send_data(body, true).unwrap();
+            // A server that has answered already takes no body any more.
+            drop(sending.send_data(body, true));
         }
         let (head, mut receiving) = answer.await.unwrap().into_parts();
         let mut message = Vec::new();

@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
@@ -133,20 +134,34 @@ where
         let clock = Arc::clone(&self.layer.clock);
         let started = clock.monotonic();
         request.extensions_mut().insert(RequestId(request_id.clone()));
-        // A call that has expired does no work at all: its future is never polled.
-        let call = (!deadline.is_zero()).then(|| self.inner.call(request));
+        // A call that has expired, or is none, does no work at all.
+        let call = if deadline.is_zero() {
+            Err(status::deadline_exceeded())
+        } else if !is_grpc(request.headers()) {
+            Err(status::route_not_found())
+        } else {
+            Ok(self.inner.call(request))
+        };
         let work = async move {
             let response = match call {
-                Some(call) => tokio::time::timeout(deadline, call).await.ok(),
-                None => None,
+                Ok(call) => tokio::time::timeout(deadline, call)
+                    .await
+                    .unwrap_or_else(|_| Ok(status::deadline_exceeded().into_http()))?,
+                Err(refusal) => refusal.into_http(),
             };
-            let response = response.unwrap_or_else(|| Ok(status::deadline_exceeded().into_http()))?;
             let (code, response) = complete(response, &request_id);
             log(health, code, clock.monotonic().saturating_sub(started));
             Ok(response)
         };
         Box::pin(work.instrument(span))
     }
+}
+
+/// Whether the content type is gRPC's, with messages as protobuf (gRPC over HTTP/2, requests).
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim_end();
+    matches!(media_type, "application/grpc" | "application/grpc+proto")
 }
 
 /// The shorter of the caller's deadline and the server's. Streams are bounded until their first

@@ -47,6 +47,11 @@ pub(super) fn deadline_exceeded() -> Status {
     plain(Code::DeadlineExceeded, Reason::DeadlineExceeded, "the deadline of the call has passed")
 }
 
+/// The status of a call to what does not exist, or in an encoding that is not understood.
+pub(super) fn route_not_found() -> Status {
+    plain(Code::Unimplemented, Reason::RouteNotFound, "there is no such service, method or encoding")
+}
+
 /// The status of a call that carries metadata of another kind of call.
 pub(super) fn member_session_not_supported(header: &'static str) -> Status {
     let metadata = [("header", header.to_owned())];
@@ -80,9 +85,7 @@ pub(super) fn normalized(status: Status) -> Status {
         Code::OutOfRange | Code::ResourceExhausted => {
             plain(Code::ResourceExhausted, Reason::RequestTooLarge, "the message is larger than 4 MiB")
         }
-        Code::Unimplemented => {
-            plain(Code::Unimplemented, Reason::RouteNotFound, "there is no such service, method or encoding")
-        }
+        Code::Unimplemented => route_not_found(),
         Code::Cancelled | Code::DeadlineExceeded => deadline_exceeded(),
         // Health checks and reflection answer for themselves.
         _ => status,

@@ -376,7 +376,7 @@ async fn the_database_is_away() -> Status {
 }
 
 async fn the_database_is_busy() -> Status {
-    let t = Harness::embedded().await;
+    let t = Harness::postgres().await;
     let blockade = t.block_organizations().await;
     let status = t.clients().create(organization("Acme")).await.unwrap_err();
     blockade.lift().await;

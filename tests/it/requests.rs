@@ -135,8 +135,10 @@ async fn what_does_not_exist_is_unimplemented() {
         ("content-type", "text/plain"),
     ] {
         let compressed = [vec![u8::from(name == "grpc-encoding")], frame(&message)[1..].to_vec()].concat();
-        let answer = client.call(CREATE, &[(name, value)], compressed).await;
-        let refusal = Refusal::of(&answer.expect_err(value));
+        let status = client.call(CREATE, &[(name, value)], compressed).await.expect_err(value);
+        let accepted = status.metadata().get("grpc-accept-encoding").map(|value| value.to_str().unwrap());
+        assert_eq!(accepted, (name == "grpc-encoding").then_some("identity"), "{value}");
+        let refusal = Refusal::of(&status);
         assert_eq!(
             (refusal.code, refusal.reason.as_str()),
             (Code::Unimplemented, "ROUTE_NOT_FOUND"),

@@ -24,6 +24,7 @@ on_both_backends!(
     one_of_many_gets_the_slug,
     everybody_gets_a_generated_slug,
     one_of_many_gets_the_domain,
+    one_of_many_gets_both_names,
 );
 
 const SLUG: &str = "ORGANIZATION_SLUG_ALREADY_USED";
@@ -246,7 +247,10 @@ async fn everybody_gets_a_generated_slug(mut t: Harness) {
 }
 
 async fn one_of_many_gets_the_domain(mut t: Harness) {
-    let requests = (0..12).map(|number| claiming(&[&format!("free-{number}.com"), "prize.com"]));
+    let requests = (0..12).map(|number| pb::CreateOrganizationRequest {
+        organization_name: Some(format!("Acme {number}")),
+        ..claiming(&[&format!("free-{number}.com"), "prize.com"])
+    });
     let (won, lost) = at_once(&mut t, requests.collect()).await;
     assert_eq!((won.len(), lost.len()), (1, 11));
     for status in lost {
@@ -255,4 +259,48 @@ async fn one_of_many_gets_the_domain(mut t: Harness) {
         assert_eq!(refusal.violations(), [("claimed_email_domains[1]", CLAIMED)]);
     }
     assert_eq!((t.count("organizations").await, t.count("organization_domains").await), (1, 2));
+}
+
+async fn one_of_many_gets_both_names(mut t: Harness) {
+    let crossed = |slug: &str, external_id: &str| pb::CreateOrganizationRequest {
+        organization_external_id: Some(external_id.to_owned()),
+        ..slugged(slug)
+    };
+    let requests =
+        (0..24).map(|number| if number % 2 == 0 { crossed("one", "two") } else { crossed("two", "one") });
+    let (won, lost) = at_once(&mut t, requests.collect()).await;
+    assert_eq!((won.len(), lost.len()), (1, 23));
+    for status in lost {
+        assert_eq!(status.code(), Code::AlreadyExists, "{status:?}");
+    }
+    assert_eq!(t.count("organization_names").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn claims_in_opposite_order_do_not_deadlock() {
+    let t = Harness::postgres().await;
+    created(&t, organization("Other")).await;
+    let in_the_way = ["middle-1.com", "middle-2.com"].map(|domain| {
+        format!(
+            "INSERT INTO organization_domains (organization_id, kind, domain, position) \
+             SELECT id, 'claimed', '{domain}', 9 FROM organizations LIMIT 1"
+        )
+    });
+    let blockade = t.block_by(&in_the_way).await;
+    let mut calls = JoinSet::new();
+    let lists = [["acme.com", "middle-1.com", "zeta.com"], ["zeta.com", "middle-2.com", "acme.com"]];
+    for (waiting, domains) in (1..).zip(lists) {
+        let clients = t.clients();
+        let request = pb::CreateOrganizationRequest {
+            organization_name: Some(format!("Acme {waiting}")),
+            ..claiming(&domains)
+        };
+        calls.spawn(async move { clients.create(request).await });
+        t.blocked(waiting).await;
+    }
+    blockade.lift().await;
+    let answers = calls.join_all().await;
+    let codes: Vec<_> =
+        answers.iter().map(|answer| answer.as_ref().map_err(tonic::Status::code).err()).collect();
+    assert!(codes.contains(&None) && codes.contains(&Some(Code::AlreadyExists)), "{answers:?}");
 }

@@ -107,15 +107,20 @@ impl Chain {
     }
 }
 
-/// The rows of the one name space that an organization takes.
+/// The rows of the one name space that an organization takes. In order, so that two organizations
+/// that want the same names wait for each other, and don't deadlock.
 fn names(slug: &Slug, external_id: Option<&ExternalId>) -> Vec<String> {
     let mut names = vec![slug.key()];
     names.extend(external_id.map(ExternalId::key).filter(|key| *key != names[0]));
+    names.sort();
     names
 }
 
+/// In the order of their names, like [`names`].
 fn domain_rows(id: Uuid, kind: &'static str, domains: &[EmailDomain]) -> Vec<Vec<Value>> {
-    let rows = domains.iter().zip(0_i64..);
+    let mut rows: Vec<_> = domains.iter().zip(0_i64..).collect();
+    rows.sort();
+    let rows = rows.into_iter();
     rows.map(|(domain, position)| vec![id.into(), kind.into(), domain.as_str().into(), position.into()])
         .collect()
 }

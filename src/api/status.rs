@@ -77,7 +77,7 @@ pub(super) fn normalized(status: Status) -> Status {
     if status.code() == Code::Ok || status.get_details_error_info().is_some() {
         return status;
     }
-    match status.code() {
+    let mut proper = match status.code() {
         // The transport reports what it can't decode as internal.
         Code::Internal | Code::InvalidArgument => {
             plain(Code::InvalidArgument, Reason::BadRequest, "the message can't be decoded")
@@ -88,8 +88,11 @@ pub(super) fn normalized(status: Status) -> Status {
         Code::Unimplemented => route_not_found(),
         Code::Cancelled | Code::DeadlineExceeded => deadline_exceeded(),
         // Health checks and reflection answer for themselves.
-        _ => status,
-    }
+        _ => return status,
+    };
+    // The encodings that would have been accepted.
+    *proper.metadata_mut() = status.metadata().clone();
+    proper
 }
 
 /// The status with the id of the call it answers.
@@ -100,7 +103,12 @@ pub(super) fn with_request_id(status: &Status, request_id: &str) -> Status {
         info.metadata.insert("request_id".to_owned(), request_id.to_owned());
         details.set_error_info(info.reason, info.domain, info.metadata);
     }
-    Status::with_error_details(status.code(), status.message(), details)
+    Status::with_error_details_and_metadata(
+        status.code(),
+        status.message(),
+        details,
+        status.metadata().clone(),
+    )
 }
 
 fn plain(code: Code, reason: Reason, message: &str) -> Status {

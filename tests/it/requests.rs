@@ -247,8 +247,8 @@ async fn stuck(t: &Harness, headers: &[(&'static str, &str)], after: Duration) {
     let answer = client.call(CREATE, &headers, frame(&message.encode_to_vec())).await;
     let took = clock.monotonic();
     refused(answer, Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
-    assert!(took >= after - Duration::from_millis(10), "{took:?}");
-    assert!(took < after + Duration::from_millis(1_000), "{took:?}");
+    assert!(took + Duration::from_millis(10) >= after, "{took:?}");
+    assert!(took < after + Duration::from_secs(1), "{took:?}");
     blockade.lift().await;
     // Whether the first attempt is written now or not: a repeat settles it.
     t.clients().create(with_key(message, "key")).await.unwrap();

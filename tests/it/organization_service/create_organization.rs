@@ -1,4 +1,5 @@
 mod fields;
+mod lists;
 mod names;
 mod rules;
 
@@ -42,8 +43,8 @@ async fn rows_written(t: &Harness) -> Vec<i64> {
 }
 
 /// What the service calls the present.
-fn now(t: &Harness) -> Option<Timestamp> {
-    Some(Timestamp { seconds: t.clock.now().unix_timestamp(), nanos: 0 })
+fn now(t: &Harness) -> Timestamp {
+    Timestamp { seconds: t.clock.now().unix_timestamp(), nanos: 0 }
 }
 
 /// Creates an organization, and reads it back before it is believed.
@@ -126,8 +127,8 @@ async fn a_name_is_enough_and_everything_else_has_its_default(t: Harness) {
         allowed_oauth_tenants: Some(object(json!({}))),
         first_party_connected_apps_allowed_type: pb::FirstPartyConnectedAppsAllowedType::AllAllowed.into(),
         third_party_connected_apps_allowed_type: pb::ThirdPartyConnectedAppsAllowedType::AllAllowed.into(),
-        created_at: now(&t),
-        updated_at: now(&t),
+        created_at: Some(now(&t)),
+        updated_at: Some(now(&t)),
         ..pb::Organization::default()
     };
     assert_eq!(organization, expected);
@@ -165,8 +166,8 @@ async fn every_parameter_is_kept_and_can_be_read(t: Harness) {
         third_party_connected_apps_allowed_type: sent.third_party_connected_apps_allowed_type.unwrap(),
         allowed_third_party_connected_apps: sent.allowed_third_party_connected_apps,
         custom_roles: vec![],
-        created_at: now(&t),
-        updated_at: now(&t),
+        created_at: Some(now(&t)),
+        updated_at: Some(now(&t)),
     };
     assert_eq!(organization, expected);
 }

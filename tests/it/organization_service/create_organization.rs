@@ -10,6 +10,7 @@ use vestibule::pb;
 
 use crate::harness::fixtures::organization;
 use crate::harness::json::object;
+use crate::harness::refusal::Refusal;
 use crate::harness::{Harness, on_both_backends};
 
 on_both_backends!(
@@ -18,6 +19,7 @@ on_both_backends!(
     numbers_in_metadata_are_read_as_they_were_sent,
     domains_are_kept_in_their_one_spelling,
     a_null_in_metadata_is_left_out,
+    metadata_that_is_accepted_is_not_too_deep_to_be_read,
     the_default_of_email_invites_depends_on_what_else_is_sent,
     what_is_unspecified_is_not_sent,
     an_event_tells_of_the_creation,
@@ -222,6 +224,35 @@ async fn a_null_in_metadata_is_left_out(t: Harness) {
     let request =
         pb::CreateOrganizationRequest { trusted_metadata: Some(object(sent)), ..organization("Acme") };
     assert_eq!(created(&t, request).await.trusted_metadata, Some(object(kept)));
+}
+
+async fn metadata_that_is_accepted_is_not_too_deep_to_be_read(t: Harness) {
+    let mut accepted = 0;
+    // An object takes three levels of protobuf and a list two: together they come to any depth.
+    for (objects, lists) in
+        (0..50).flat_map(|objects| [(objects, 0), (0, objects), (1, objects), (objects, 1)])
+    {
+        let lists = (0..lists).fold(json!(1), |inner, _| json!([inner]));
+        let metadata = (0..=objects).fold(lists, |inner, _| json!({"k": inner}));
+        let slug = format!("slug-{accepted}");
+        let request = pb::CreateOrganizationRequest {
+            organization_slug: Some(slug.clone()),
+            trusted_metadata: Some(object(metadata)),
+            ..organization("Acme")
+        };
+        match t.clients().create(request).await {
+            Ok(_) => {
+                t.clients().get(&slug).await.unwrap();
+                accepted += 1;
+            }
+            Err(status) => {
+                let reason = Refusal::of(&status).reason;
+                assert!(["METADATA_INVALID_FORMAT", "BAD_REQUEST"].contains(&reason.as_str()), "{reason}");
+            }
+        }
+    }
+    assert_eq!(t.count("organizations").await, accepted);
+    assert!(accepted > 60, "{accepted}");
 }
 
 async fn the_default_of_email_invites_depends_on_what_else_is_sent(t: Harness) {

@@ -232,12 +232,10 @@ async fn metadata_that_is_accepted_is_not_too_deep_to_be_read(t: Harness) {
     for (objects, lists) in
         (0..50).flat_map(|objects| [(objects, 0), (0, objects), (1, objects), (objects, 1)])
     {
-        let lists = (0..lists).fold(json!(1), |inner, _| json!([inner]));
-        let metadata = (0..=objects).fold(lists, |inner, _| json!({"k": inner}));
         let slug = format!("slug-{accepted}");
         let request = pb::CreateOrganizationRequest {
             organization_slug: Some(slug.clone()),
-            trusted_metadata: Some(object(metadata)),
+            trusted_metadata: Some(fields::nested(objects + 1, lists)),
             ..organization("Acme")
         };
         match t.clients().create(request).await {

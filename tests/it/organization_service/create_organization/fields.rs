@@ -103,6 +103,12 @@ async fn an_invalid_name_slug_or_external_id_is_refused(t: Harness) {
     .await;
 }
 
+/// So many objects inside each other, and in the innermost so many lists.
+pub(super) fn nested(objects: usize, lists: usize) -> Struct {
+    let lists = (0..lists).fold(json!(1), |inner, _| json!([inner]));
+    object((0..objects).fold(lists, |inner, _| json!({"k": inner})))
+}
+
 async fn an_invalid_logo_or_metadata_is_refused(t: Harness) {
     const LOGO: &str = "organization_logo_url";
     const METADATA: &str = "trusted_metadata";
@@ -147,6 +153,8 @@ async fn an_invalid_logo_or_metadata_is_refused(t: Harness) {
                 METADATA,
                 "METADATA_TOO_LARGE",
             ),
+            (|sent| sent.trusted_metadata = Some(nested(31, 0)), METADATA, FORMAT),
+            (|sent| sent.trusted_metadata = Some(nested(1, 30)), METADATA, FORMAT),
             (|sent| sent.trusted_metadata = Some(number(f64::NAN)), METADATA, FORMAT),
             (|sent| sent.trusted_metadata = Some(number(f64::INFINITY)), METADATA, FORMAT),
             (|sent| sent.trusted_metadata = Some(number(f64::NEG_INFINITY)), METADATA, FORMAT),

@@ -5,7 +5,7 @@ use serde_json::json;
 use tonic::Code;
 use vestibule::pb;
 
-use super::fields::{ID, Request, check, texts};
+use super::fields::{ID, Request, check, nested, texts};
 use super::rows_written;
 use crate::harness::fixtures::organization;
 use crate::harness::json::{field, object};
@@ -17,7 +17,7 @@ on_both_backends!(
     an_invalid_role_assignment_is_refused,
     an_invalid_tenant_is_refused,
     an_invalid_app_is_refused,
-    the_largest_of_everything_is_accepted,
+    the_most_of_everything_is_accepted,
 );
 
 async fn an_invalid_domain_is_refused(t: Harness) {
@@ -242,7 +242,7 @@ async fn an_invalid_app_is_refused(t: Harness) {
     .await;
 }
 
-async fn the_largest_of_everything_is_accepted(t: Harness) {
+async fn the_most_of_everything_is_accepted(t: Harness) {
     let ids: Vec<_> = (0..100).map(|number| format!("{number:0>255}")).collect();
     let domains: Vec<_> = (0..100).map(|number| format!("acme-{number}.com")).collect();
     let app = |number| format!("connected-app-test-01890a5d-ac96-774b-bcce-b302099a8{number:03}");
@@ -274,6 +274,7 @@ async fn the_largest_of_everything_is_accepted(t: Harness) {
         organization_name: Some("A".to_owned()),
         organization_slug: Some("~0".to_owned()),
         organization_external_id: Some(".".to_owned()),
+        trusted_metadata: Some(nested(30, 0)),
         ..Request::default()
     };
     super::created(&t, shortest).await;

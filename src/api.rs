@@ -45,6 +45,9 @@ pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 /// answer.
 const KEEP_ALIVE: (Duration, Duration) = (Duration::from_mins(1), Duration::from_secs(20));
 
+/// The most calls in flight on one connection.
+const MAX_CONCURRENT_STREAMS: u32 = 1_000;
+
 /// What the services work with. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Api {
@@ -97,6 +100,7 @@ impl Api {
         Server::builder()
             .http2_keepalive_interval(Some(KEEP_ALIVE.0))
             .http2_keepalive_timeout(Some(KEEP_ALIVE.1))
+            .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
             .layer(observe::ObserveLayer::new(&self))
             .layer(MapResponseLayer::new(|response: ::http::Response<_>| response.map(Body::new)))
             .layer(CatchPanicLayer::custom(status::panicked))

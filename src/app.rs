@@ -179,13 +179,18 @@ impl App {
         background.spawn(sweep(store.clone(), clock, shutdown.soft.clone()));
         background.spawn(lame_duck_passes(reporter, lame_duck, shutdown.clone(), stop_listening.clone()));
         background.close();
-        let servers = async {
-            tokio::try_join!(
+        let work = async {
+            let served = tokio::try_join!(
                 api.clone().serve_grpc(grpc, health, stop_listening.clone().cancelled_owned()),
                 async { Ok(api.serve_http(http, stop_listening.clone().cancelled_owned()).await?) },
-            )
+            );
+            shutdown.soft.cancel();
+            tasks.close();
+            tokio::join!(tasks.wait(), background.wait());
+            store.close().await;
+            served.map(drop)
         };
-        let drained = async {
+        let late = async {
             stop_listening.cancelled().await;
             tokio::select! {
                 () = tokio::time::sleep(drain_timeout) => {}
@@ -193,14 +198,10 @@ impl App {
             }
         };
         let outcome = tokio::select! {
-            served = servers => served.map(drop),
-            () = drained => Err("calls in flight did not end in time".into()),
+            outcome = work => outcome,
+            () = late => Err("calls in flight did not end in time".into()),
         };
-        shutdown.soft.cancel();
         shutdown.hard.cancel();
-        tasks.close();
-        tokio::time::timeout(drain_timeout, async { tokio::join!(tasks.wait(), background.wait()) }).await?;
-        store.close().await;
         drop(data_dir);
         outcome
     }
@@ -229,11 +230,11 @@ async fn lame_duck_passes(
     stop_listening: CancellationToken,
 ) {
     shutdown.soft.cancelled().await;
-    readiness::stop(&reporter).await;
     tokio::select! {
         () = tokio::time::sleep(lame_duck) => {}
         () = shutdown.hard.cancelled() => {}
     }
+    readiness::dismiss_watchers(reporter).await;
     stop_listening.cancel();
 }
 

@@ -98,9 +98,9 @@ pub struct Config {
     #[arg(long, global = true, env = "VESTIBULE_CLAIM_LEASE", default_value = "6s", value_parser = claim_lease)]
     pub claim_lease: Duration,
 
-    /// The longest that a call may take, whatever deadline its caller sends.
+    /// The longest that a call may take, whatever deadline its caller sends. At least 100ms.
     #[arg(long, global = true, env = "VESTIBULE_MAX_CALL_DURATION", default_value = "30s",
-          value_parser = humantime::parse_duration)]
+          value_parser = max_call_duration)]
     pub max_call_duration: Duration,
 
     /// How long the server goes on answering after the first SIGTERM while it reports `NOT_SERVING`,
@@ -248,6 +248,11 @@ impl Config {
         ];
         lines.iter().fold(String::new(), |text, (name, value)| text + name + " = " + value + "\n")
     }
+}
+
+fn max_call_duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if duration >= Duration::from_millis(100) { Ok(duration) } else { Err("shorter than 100ms".to_owned()) }
 }
 
 /// Shorter, and there is no time to record anything; longer, and a crash locks people out for long.

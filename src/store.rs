@@ -14,9 +14,11 @@ mod organizations;
 mod receipts;
 mod record;
 mod sessions;
+mod suspicion;
 mod sweep;
 
 use std::error::Error as StdError;
+use std::pin::pin;
 use std::time::Duration;
 
 use crate::telemetry::chain;
@@ -34,6 +36,8 @@ pub use organizations::NamesTaken;
 pub use receipts::{Receipt, ReplayTarget};
 pub use record::{Creation, DiscoveryCreation, Purchase};
 
+use suspicion::Suspicion;
+
 /// Which database is at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Engine {
@@ -47,6 +51,7 @@ pub struct Store {
     connection: DatabaseConnection,
     engine: Engine,
     timeout: Duration,
+    suspicion: Suspicion,
 }
 
 /// Why the database did not do what it was asked.
@@ -156,7 +161,14 @@ impl Store {
     }
 
     async fn bounded<T>(&self, work: impl Future<Output = Result<T, DbErr>>) -> Result<T, Error> {
-        match tokio::time::timeout(self.timeout, work).await {
+        // Declared before its guard, so that the guard speaks before the connection goes back.
+        let mut work = pin!(tokio::time::timeout(self.timeout, work));
+        let guard = self.suspicion.guard();
+        let outcome = (&mut work).await;
+        if outcome.is_ok() {
+            guard.disarm();
+        }
+        match outcome {
             Ok(result) => result.map_err(Error::from),
             Err(elapsed) => Err(Error::UnknownOutcome(Box::new(elapsed))),
         }
@@ -196,6 +208,9 @@ impl From<DbErr> for Error {
                         from_refusal(&**refusal).unwrap_or(Self::Database(Box::new(error)))
                     }
                     sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => Self::Unavailable(Box::new(error)),
+                    sqlx::Error::Encode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
+                        Self::Database(Box::new(error))
+                    }
                     _ => Self::UnknownOutcome(Box::new(error)),
                 }
             }
@@ -215,12 +230,19 @@ fn from_refusal(refusal: &dyn sqlx::error::DatabaseError) -> Option<Error> {
     }
     let source = || refusal.message().to_owned().into();
     match refusal.code().as_deref()? {
-        // serialization failure, deadlock, lock not available; SQLITE_BUSY and its kinds
-        "40001" | "40P01" | "55P03" | "5" | "261" | "517" => Some(Error::Conflict(source())),
-        // statement timeout; read-only: a standby after a failover; starting up; too many connections
-        "57014" | "25006" | "57P03" | "53300" => Some(Error::Unavailable(source())),
+        // serialization failure, deadlock, lock not available; SQLITE_BUSY, SQLITE_LOCKED and kinds
+        "40001" | "40P01" | "55P03" | "5" | "6" | "261" | "262" | "517" | "773" => {
+            Some(Error::Conflict(source()))
+        }
+        // statement timeout; read-only: a standby after a failover; starting up; too many connections;
+        // disk full, out of memory; SQLITE_FULL
+        "57014" | "25006" | "57P03" | "53300" | "53100" | "53200" | "13" => {
+            Some(Error::Unavailable(source()))
+        }
         // terminated while it worked: a commit may have gone through just before
-        "57P01" | "57P02" | "57P05" => Some(Error::UnknownOutcome(source())),
+        "57P01" | "57P02" | "57P05" | "40003" => Some(Error::UnknownOutcome(source())),
+        // connection exceptions, which poolers report for a server that they have lost; SQLITE_IOERR
+        code if code.starts_with("08") || code == "10" => Some(Error::UnknownOutcome(source())),
         _ => None,
     }
 }

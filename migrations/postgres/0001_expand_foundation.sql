@@ -174,12 +174,12 @@ CREATE INDEX intermediate_session_receipts_created_at_idx ON intermediate_sessio
 -- What a repeated call is answered with. Written first in the transaction of the call itself.
 CREATE TABLE idempotency_records (
     caller text NOT NULL,
-    key text NOT NULL,
+    key_hash bytea NOT NULL,
     method text NOT NULL,
     request_hash bytea NOT NULL,
     answer jsonb NOT NULL,
     created_at timestamptz NOT NULL,
-    CONSTRAINT idempotency_records_pkey PRIMARY KEY (caller, key)
+    CONSTRAINT idempotency_records_pkey PRIMARY KEY (caller, key_hash)
 );
 -- Which records are old enough to be swept?
 CREATE INDEX idempotency_records_created_at_idx ON idempotency_records (created_at);

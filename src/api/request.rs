@@ -36,11 +36,14 @@ pub(super) fn call<T: Message>(request: &Request<T>, method: &'static str) -> Re
     let mut keys = request.metadata().get_all(IDEMPOTENCY_KEY).iter();
     let idempotency = match (keys.next(), keys.next()) {
         (None, _) => None,
-        (Some(key), None) => Some(Idempotency {
-            key: key.to_str().ok().filter(|key| is_key(key)).ok_or_else(invalid_key)?.to_owned(),
-            method,
-            request_hash: sha256(&request.get_ref().encode_to_vec()),
-        }),
+        (Some(key), None) => {
+            let key = key.to_str().ok().filter(|key| is_key(key)).ok_or_else(invalid_key)?;
+            Some(Idempotency {
+                key_hash: sha256(key.as_bytes()),
+                method,
+                request_hash: sha256(&request.get_ref().encode_to_vec()),
+            })
+        }
         (Some(_), Some(_)) => return Err(invalid_key()),
     };
     Ok(Call { caller, request_id: request_id(request), idempotency })

@@ -11,6 +11,10 @@ use crate::domain::reason::{Reason, Violation};
 use crate::service::error::Error;
 use crate::telemetry::chain;
 
+/// The most bytes of field violations that an answer carries. Details travel in a header, encoded,
+/// and clients take headers of 8 KiB and more.
+const MAX_VIOLATION_BYTES: usize = 3_000;
+
 /// The domain of every reason.
 const DOMAIN: &str = "vestibule";
 
@@ -126,8 +130,15 @@ fn with_violations(code: Code, violations: &[Violation]) -> Status {
         .first()
         .map_or((Reason::BadRequest, [].as_slice()), |first| (first.reason, &first.metadata));
     let mut details = info(reason, code, metadata);
+    let mut room = MAX_VIOLATION_BYTES;
     let fields: Vec<_> = violations
         .iter()
+        .take_while(|violation| {
+            let size = violation.field.len() + violation.description.len() + violation.reason.as_str().len();
+            let fits = room >= size;
+            room = room.saturating_sub(size);
+            fits
+        })
         .map(|violation| FieldViolation {
             field: violation.field.clone(),
             description: violation.description.clone(),
@@ -135,9 +146,13 @@ fn with_violations(code: Code, violations: &[Violation]) -> Status {
             localized_message: None,
         })
         .collect();
+    let told = fields.len();
     details.set_bad_request(fields);
     let message = match violations {
         [violation] => format!("{}: {}", violation.field, violation.description),
+        _ if told < violations.len() => {
+            format!("the request breaks {} rules; the first {told} are told", violations.len())
+        }
         _ => format!("the request breaks {} rules; see the field violations", violations.len()),
     };
     Status::with_error_details(code, message, details)

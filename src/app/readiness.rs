@@ -28,7 +28,7 @@ pub(super) async fn check(reporter: &HealthReporter, store: &Store, keeper: &dyn
     }
 }
 
-/// Goes on asking until the shutdown begins.
+/// Goes on asking until the shutdown begins; then reports that nothing serves any more.
 pub(super) async fn watch(
     reporter: HealthReporter,
     store: Store,
@@ -38,20 +38,28 @@ pub(super) async fn watch(
     loop {
         tokio::select! {
             () = tokio::time::sleep(INTERVAL) => {}
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => break,
         }
         tokio::select! {
             () = check(&reporter, &store, &*keeper) => {}
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => break,
         }
+    }
+    report(&reporter, ServingStatus::NotServing).await;
+}
+
+async fn report(reporter: &HealthReporter, status: ServingStatus) {
+    reporter.set_service_status(OVERALL, status).await;
+    for (service, _) in SERVICES {
+        reporter.set_service_status(service, status).await;
     }
 }
 
-/// Reports that nothing serves any more.
-pub(super) async fn stop(reporter: &HealthReporter) {
-    reporter.set_service_status(OVERALL, ServingStatus::NotServing).await;
+/// Ends the streams of those who watch, which would keep their connections open for ever.
+pub(super) async fn dismiss_watchers(mut reporter: HealthReporter) {
+    reporter.clear_service_status(OVERALL).await;
     for (service, _) in SERVICES {
-        reporter.set_service_status(service, ServingStatus::NotServing).await;
+        reporter.clear_service_status(service).await;
     }
 }
 

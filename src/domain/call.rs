@@ -30,8 +30,8 @@ pub struct Call {
 /// request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Idempotency {
-    /// The caller's key: 1 to 255 visible ASCII characters.
-    pub key: String,
+    /// The SHA-256 of the caller's key. Callers put secrets into keys; the database keeps none.
+    pub key_hash: [u8; 32],
     /// The full name of the method.
     pub method: &'static str,
     /// The SHA-256 of the request, encoded again.

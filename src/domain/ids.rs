@@ -166,6 +166,8 @@ kinds! {
     ProjectId ProjectKind = "project";
     /// Identifies a signing key: the `kid` of its JWTs.
     KeyId KeyKind = "jwk";
+    /// Identifies a connected app.
+    ConnectedAppId ConnectedAppKind = "connected-app";
     /// Identifies an event.
     EventId EventKind = "event";
 }

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Script, ScriptInvocation};
+use redis::io::tcp::TcpSettings;
+use redis::{IntoConnectionInfo as _, Script, ScriptInvocation};
 use secrecy::{ExposeSecret as _, SecretString};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -36,6 +37,18 @@ pub enum ConnectError {
     /// Redis does not answer, or refuses.
     #[error("Redis could not be reached")]
     Unreachable(#[source] redis::RedisError),
+}
+
+/// How long what was sent may stay without an acknowledgement before the connection counts as lost.
+#[cfg(target_os = "linux")]
+const USER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Small commands leave at once; a machine that is gone is noticed within seconds.
+fn tcp_settings() -> TcpSettings {
+    let settings = TcpSettings::default().set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let settings = settings.set_user_timeout(USER_TIMEOUT);
+    settings
 }
 
 /// The scripts, each compiled into its SHA-1 once.
@@ -68,11 +81,14 @@ impl RedisKeeper {
     /// [`ConnectError`].
     pub async fn connect(url: &SecretString, project: ProjectId) -> Result<Self, ConnectError> {
         // The driver's own message can quote the URL, and with it the password.
-        let client = redis::Client::open(url.expose_secret()).map_err(|_| ConnectError::Url)?;
+        let target = url.expose_secret().into_connection_info().map_err(|_| ConnectError::Url)?;
+        let client =
+            redis::Client::open(target.set_tcp_settings(tcp_settings())).map_err(|_| ConnectError::Url)?;
         let config = ConnectionManagerConfig::new()
             .set_response_timeout(Some(RESPONSE_TIMEOUT))
             .set_connection_timeout(Some(RESPONSE_TIMEOUT))
-            .set_max_delay(MAX_RECONNECT_DELAY);
+            .set_max_delay(MAX_RECONNECT_DELAY)
+            .set_number_of_retries(1);
         let connection =
             ConnectionManager::new_with_config(client, config).await.map_err(ConnectError::Unreachable)?;
         let keeper = Self {

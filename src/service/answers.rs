@@ -40,7 +40,7 @@ impl Service {
         let Some(idempotency) = &call.idempotency else {
             return Ok(None);
         };
-        let Some(kept) = self.parts.store.answer_find(&call.caller.name, &idempotency.key).await? else {
+        let Some(kept) = self.parts.store.answer_find(&call.caller.name, &idempotency.key_hash).await? else {
             return Ok(None);
         };
         if kept.method != idempotency.method || kept.request_hash != idempotency.request_hash {

@@ -76,7 +76,8 @@ impl Error {
         Self::Busy {
             reason: Reason::IntermediateSessionInUse,
             message: "another call is spending the intermediate session",
-            retry_after,
+            // A living holder needs milliseconds, whatever is left of its lease.
+            retry_after: retry_after.min(RETRY_AFTER),
         }
     }
 

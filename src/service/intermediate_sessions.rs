@@ -2,7 +2,7 @@
 
 use crate::domain::authentication_factor::VerifiedFactor;
 use crate::domain::email_address::EmailAddress;
-use crate::domain::intermediate_session::{IntermediateSession, MAX_FACTORS, TokenHash};
+use crate::domain::intermediate_session::{IntermediateSession, LIFETIME, MAX_FACTORS, TokenHash};
 use crate::domain::reason::{Reason, Violation};
 use crate::kv::Added;
 use crate::service::Service;
@@ -91,14 +91,16 @@ impl Service {
     /// `INTERMEDIATE_SESSION_NOT_FOUND`.
     pub async fn revoke_intermediate_session(&self, token: &IntermediateToken) -> Result<(), Error> {
         let hash = token.hash();
-        let session = self.parts.keeper.get(hash).await?.ok_or_else(Error::intermediate_session_not_found)?;
-        let revoked =
-            self.parts.store.receipt_revoke(hash, session.expires_at, self.parts.clock.now()).await?;
+        let now = self.parts.clock.now();
+        let session = self.parts.keeper.get(hash).await?;
+        // An entry that is lost can come back with a stale copy: the receipt is written all the same.
+        let expires_at = session.as_ref().map_or(now + LIFETIME, |session| session.expires_at);
+        let revoked = self.parts.store.receipt_revoke(hash, expires_at, now).await?;
         // Whatever came first, the entry is worth nothing now.
         if let Err(error) = self.parts.keeper.remove(hash).await {
             tracing::warn!(error = chain(&error), "a revoked intermediate session stays until it ends");
         }
-        if revoked { Ok(()) } else { Err(Error::intermediate_session_not_found()) }
+        if revoked && session.is_some() { Ok(()) } else { Err(Error::intermediate_session_not_found()) }
     }
 }
 

@@ -6,14 +6,18 @@ use std::time::Duration;
 
 use sea_orm::{SqlxPostgresConnector, SqlxSqliteConnector};
 use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection as _, PgConnection};
 
+use super::suspicion::Suspicion;
 use super::{Engine, Error, MigrateError, SchemaError, Store, migrations};
 
 /// How long a connection may have been idle and still be used without asking whether it is alive.
 const TRUSTED_IDLE: Duration = Duration::from_secs(10);
+
+/// How long a connection that has been idle for longer has to answer.
+const IDLE_PING_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How long a call waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -71,25 +75,33 @@ pub async fn connect_postgres(
     timeout: Duration,
 ) -> Result<Store, ConnectError> {
     let milliseconds = |duration: Duration| duration.as_millis().to_string();
+    let statement_timeout = timeout.saturating_sub(Duration::from_secs(1));
     let options = postgres_options(url)?.options([
-        ("statement_timeout", milliseconds(timeout.saturating_sub(Duration::from_secs(1)))),
-        ("lock_timeout", milliseconds(LOCK_TIMEOUT)),
+        ("statement_timeout", milliseconds(statement_timeout)),
+        ("lock_timeout", milliseconds(LOCK_TIMEOUT.min(statement_timeout / 2))),
         ("idle_in_transaction_session_timeout", milliseconds(ABANDONED_TIMEOUT)),
         ("tcp_user_timeout", milliseconds(ABANDONED_TIMEOUT)),
         // Every statement finds its rows by an index whatever the values are: planning once is enough.
         ("plan_cache_mode", "force_generic_plan".to_owned()),
     ]);
+    let suspicion = Suspicion::none(max_connections);
     let pool = PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
         .before_acquire(|connection, idle| {
             Box::pin(async move {
-                if idle.idle_for > TRUSTED_IDLE {
-                    connection.ping().await?;
-                }
-                Ok(true)
+                let trusted = idle.idle_for <= TRUSTED_IDLE;
+                Ok(trusted || answers(connection, IDLE_PING_TIMEOUT).await)
             })
+        })
+        .after_release({
+            let suspicion = suspicion.clone();
+            move |connection, _| {
+                let suspected = suspicion.falls_on_next();
+                // What was given up may still run until the server's own timeout.
+                Box::pin(async move { Ok(!suspected || answers(connection, timeout).await) })
+            }
         })
         .connect_with(options)
         .await
@@ -98,9 +110,15 @@ pub async fn connect_postgres(
         connection: SqlxPostgresConnector::from_sqlx_postgres_pool(pool),
         engine: Engine::Postgres,
         timeout,
+        suspicion,
     };
     store.check_schema().await?;
     Ok(store)
+}
+
+/// Whether the server answers on this connection in time.
+async fn answers(connection: &mut PgConnection, within: Duration) -> bool {
+    matches!(tokio::time::timeout(within, connection.ping()).await, Ok(Ok(())))
 }
 
 /// Opens the embedded database in a file, creating it or bringing its schema up to date.
@@ -128,5 +146,6 @@ pub async fn open_sqlite(file: &Path, timeout: Duration) -> Result<Store, Connec
         connection: SqlxSqliteConnector::from_sqlx_sqlite_pool(pool),
         engine: Engine::Sqlite,
         timeout,
+        suspicion: Suspicion::none(1),
     })
 }

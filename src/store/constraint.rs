@@ -29,7 +29,7 @@ pub const CONSTRAINTS: &[(Constraint, &str, &str)] = &[
     (
         Constraint::IdempotencyKey,
         "idempotency_records_pkey",
-        "idempotency_records.caller, idempotency_records.key",
+        "idempotency_records.caller, idempotency_records.key_hash",
     ),
 ];
 

@@ -139,8 +139,11 @@ impl Store {
             ),
         };
         let array = self.json_array();
+        // Named, not `*`: a column that a newer version adds would invalidate the prepared statement.
+        let columns: Vec<_> = ORGANIZATION.iter().map(|(column, _)| *column).collect();
+        let columns = columns.join(", ");
         let sql = format!(
-            "SELECT organizations.*, \
+            "SELECT {columns}, \
              (SELECT {array}(domain) FROM (SELECT domain FROM organization_domains \
               WHERE organization_id = organizations.id AND kind = 'allowed' ORDER BY position) AS allowed) AS email_allowed_domains, \
              (SELECT {array}(domain) FROM (SELECT domain FROM organization_domains \

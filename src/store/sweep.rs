@@ -19,8 +19,8 @@ impl Store {
              (SELECT token_hash FROM intermediate_session_receipts WHERE created_at < $1 ORDER BY created_at LIMIT {BATCH})"
         );
         let answers = format!(
-            "DELETE FROM idempotency_records WHERE (caller, key) IN \
-             (SELECT caller, key FROM idempotency_records WHERE created_at < $1 ORDER BY created_at LIMIT {BATCH})"
+            "DELETE FROM idempotency_records WHERE (caller, key_hash) IN \
+             (SELECT caller, key_hash FROM idempotency_records WHERE created_at < $1 ORDER BY created_at LIMIT {BATCH})"
         );
         let receipts = self.execute(receipts, vec![before.into()]).await?;
         let answers = self.execute(answers, vec![before.into()]).await?;

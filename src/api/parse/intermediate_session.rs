@@ -7,6 +7,7 @@ use super::settings::is_foreign_id;
 use super::{Violations, intermediate_token};
 use crate::domain::authentication_factor::{FactorKind, SequenceOrder, VerifiedFactor};
 use crate::domain::email_address::EmailAddress;
+use crate::domain::email_domain::EmailDomain;
 use crate::domain::intermediate_session::MAX_FACTORS;
 use crate::domain::organization::is_control;
 use crate::domain::organization_settings::MAX_LIST;
@@ -108,7 +109,11 @@ fn factor(
         }
     }
     let valid = [
-        ("hosted_domain", sent.hosted_domain.as_deref().is_none_or(is_foreign_id), "is not a domain"),
+        (
+            "hosted_domain",
+            sent.hosted_domain.as_deref().is_none_or(|domain| EmailDomain::parse(domain).is_ok()),
+            "is not a domain",
+        ),
         (
             "provider_subject",
             sent.provider_subject.as_deref().map_or(!kind.is_oauth(), is_foreign_id),

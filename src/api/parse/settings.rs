@@ -10,6 +10,7 @@ use super::{Violations, root};
 use crate::api::Api;
 use crate::api::enums::ProtoEnum;
 use crate::domain::email_domain::EmailDomain;
+use crate::domain::ids::ConnectedAppId;
 use crate::domain::member::{ADMIN_ROLE, MEMBER_ROLE};
 use crate::domain::organization_settings::{
     MAX_FOREIGN_ID, MAX_LIST, OauthTenant, OrganizationSettings, RoleAssignment, SentSettings, TenantProvider,
@@ -143,6 +144,10 @@ fn words<T: TryFrom<String> + PartialEq>(
     words: Vec<String>,
 ) -> Vec<T> {
     let mut list = Vec::new();
+    if words.len() > MAX_LIST {
+        violations.add(field, reason, format!("has more than {MAX_LIST} entries"));
+        return list;
+    }
     for (index, word) in words.into_iter().enumerate() {
         match T::try_from(word) {
             Ok(value) if list.contains(&value) => {
@@ -275,45 +280,42 @@ fn role_assignments(
 
 fn tenants(violations: &mut Violations, sent: Struct) -> Vec<OauthTenant> {
     const FIELD: &str = "allowed_oauth_tenants";
-    let mut list = Vec::new();
+    const FORMAT: Reason = Reason::InvalidOauthAllowedTenantsFormat;
+    let mut by_provider = Vec::new();
     for (name, value) in sent.fields {
         let Ok(provider) = TenantProvider::try_from(name) else {
-            violations.add(
-                FIELD,
-                Reason::InvalidOauthProvider,
-                "has a provider other than slack, hubspot and github",
-            );
-            continue;
+            let rule = "has a provider other than slack, hubspot and github";
+            violations.add(FIELD, Reason::InvalidOauthProvider, rule);
+            return Vec::new();
         };
-        let format = Reason::InvalidOauthAllowedTenantsFormat;
-        let Some(Kind::ListValue(tenants)) = value.kind else {
-            violations.add(format!("{FIELD}.{}", provider.as_str()), format, "is not a list of tenant ids");
-            continue;
-        };
-        for (index, tenant) in tenants.values.into_iter().enumerate() {
-            let path = format!("{FIELD}.{}[{index}]", provider.as_str());
+        let path = format!("{FIELD}.{}", provider.as_str());
+        match value.kind {
+            Some(Kind::ListValue(tenants)) => by_provider.push((path, provider, tenants.values)),
+            _ => violations.add(path, FORMAT, "is not a list of tenant ids"),
+        }
+    }
+    if by_provider.iter().map(|(.., tenants)| tenants.len()).sum::<usize>() > MAX_LIST {
+        violations.add(FIELD, FORMAT, format!("has more than {MAX_LIST} tenants"));
+        return Vec::new();
+    }
+    let mut list = Vec::new();
+    for (path, provider, tenants) in by_provider {
+        for (index, tenant) in tenants.into_iter().enumerate() {
+            let path = format!("{path}[{index}]");
             match tenant.kind {
                 Some(Kind::StringValue(tenant_id)) if is_foreign_id(&tenant_id) => {
                     let tenant = OauthTenant { provider, tenant_id };
                     if list.contains(&tenant) {
-                        violations.add(path, format, "is listed twice");
+                        violations.add(path, FORMAT, "is listed twice");
                     } else {
                         list.push(tenant);
                     }
                 }
                 _ => {
-                    violations.add(
-                        path,
-                        format,
-                        format!("is not a text of 1 to {MAX_FOREIGN_ID} characters"),
-                    );
+                    violations.add(path, FORMAT, format!("is not a text of 1 to {MAX_FOREIGN_ID} characters"))
                 }
             }
         }
-    }
-    if list.len() > MAX_LIST {
-        let rule = format!("has more than {MAX_LIST} tenants");
-        violations.add(FIELD, Reason::InvalidOauthAllowedTenantsFormat, rule);
     }
     list
 }
@@ -328,15 +330,12 @@ fn apps(api: &Api, violations: &mut Violations, field: &'static str, sent: Vec<S
         violations.add(field, Reason::InvalidArgument, format!("has more than {MAX_LIST} apps"));
         return Vec::new();
     }
-    let prefix = format!("connected-app-{}-", api.environment.as_str());
     for (index, app) in sent.iter().enumerate() {
-        let id =
-            app.strip_prefix(&prefix).and_then(|uuid| uuid::Uuid::try_parse(uuid).ok().map(|id| (id, uuid)));
-        if id.is_none_or(|(id, text)| id.hyphenated().to_string() != text) {
+        if ConnectedAppId::parse(app, api.environment).is_err() {
             violations.add(
                 format!("{field}[{index}]"),
                 Reason::InvalidArgument,
-                "is not the id of a connected app",
+                "is not the id of a connected app of this environment",
             );
         } else if sent[..index].contains(app) {
             violations.add(format!("{field}[{index}]"), Reason::InvalidArgument, "is listed twice");

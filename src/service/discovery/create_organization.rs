@@ -108,7 +108,7 @@ impl Service {
         command: CreateOrganization,
     ) -> Result<Created, Error> {
         if !self.parts.discovery_organization_creation {
-            return Err(Error::Precondition {
+            return self.replay(&call, &command.token).await?.ok_or(Error::Precondition {
                 reason: Reason::DiscoveryOrganizationCreationDisabled,
                 message: "this deployment does not let people create organizations",
             });

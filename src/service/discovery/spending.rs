@@ -105,7 +105,8 @@ impl Service {
             Ok(Claim::Bound(_)) => Err(match parts.store.receipt_find(token).await? {
                 // Revoked, or its login finished, and the entry is a stale copy.
                 Some(Receipt::Gone) => Error::intermediate_session_not_found(),
-                Some(Receipt::Bound(_)) | None => bound_elsewhere(),
+                Some(Receipt::Bound(_)) => bound_elsewhere(),
+                None => Error::organization_not_found(),
             }),
             Err(error) => {
                 log_failure("release", shortly(parts.keeper.release(token, claim)).await);
@@ -129,15 +130,22 @@ impl Service {
             other => (other, None),
         };
         let keeper = &self.parts.keeper;
-        let finishing = async {
-            match outcome {
+        let finish = || async {
+            match &outcome {
                 Outcome::Spent => keeper.spend(token, claim).await,
-                Outcome::Bound(binding) => keeper.bind(token, claim, binding).await,
+                Outcome::Bound(binding) => keeper.bind(token, claim, *binding).await,
                 Outcome::Untouched => keeper.release(token, claim).await,
                 Outcome::AskReceipt | Outcome::Unknown => Ok(()),
             }
         };
-        log_failure("finish", shortly(finishing).await);
+        // The first command after a lost connection always fails: the second finds it mended.
+        let finished = shortly(async {
+            match finish().await {
+                Err(_) => finish().await,
+                done => done,
+            }
+        });
+        log_failure("finish", finished.await);
         refusal
     }
 

@@ -164,14 +164,14 @@ impl Store {
         // Declared before its guard, so that the guard speaks before the connection goes back.
         let mut work = pin!(tokio::time::timeout(self.timeout, work));
         let guard = self.suspicion.guard();
-        let outcome = (&mut work).await;
-        if outcome.is_ok() {
-            guard.disarm();
-        }
-        match outcome {
+        let outcome = match (&mut work).await {
             Ok(result) => result.map_err(Error::from),
             Err(elapsed) => Err(Error::UnknownOutcome(Box::new(elapsed))),
+        };
+        if !matches!(outcome, Err(Error::UnknownOutcome(_))) {
+            guard.disarm();
         }
+        outcome
     }
 
     /// The SQL that gathers the ordered rows of a sub-query into a JSON array.

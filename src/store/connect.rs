@@ -89,11 +89,12 @@ pub async fn connect_postgres(
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
-        .before_acquire(|connection, idle| {
-            Box::pin(async move {
-                let trusted = idle.idle_for <= TRUSTED_IDLE;
-                Ok(trusted || answers(connection, IDLE_PING_TIMEOUT).await)
-            })
+        .before_acquire({
+            let suspicion = suspicion.clone();
+            move |connection, idle| {
+                let trusted = idle.idle_for <= TRUSTED_IDLE && !suspicion.falls_on_next();
+                Box::pin(async move { Ok(trusted || answers(connection, IDLE_PING_TIMEOUT).await) })
+            }
         })
         .after_release({
             let suspicion = suspicion.clone();

@@ -1,10 +1,10 @@
 //! Connections that may be dead.
 //!
-//! A statement that is given up leaves its connection in the middle of something. The pool takes it
-//! back after asking whether it still answers, and waits for that answer for ever: a machine that
-//! vanished without a word would keep the pool's places until the kernel gives up, a quarter of an
-//! hour later. So the connections that come back after a statement was given up are asked within a
-//! bound first.
+//! A statement that is given up, or whose connection breaks, says something about the others: the
+//! server has restarted, or its machine has vanished without a word. The pool would find out one
+//! failed call at a time, and it takes back a connection only after it has answered, however long
+//! that takes. So after such a statement the connections that leave the pool or come back to it are
+//! asked within a bound whether they still answer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,23 +13,22 @@ use std::sync::atomic::{AtomicU32, Ordering};
 #[derive(Clone, Debug)]
 pub(super) struct Suspicion {
     left: Arc<AtomicU32>,
-    /// How many to ask after one statement was given up: whichever comes back first, its own is
-    /// among them.
-    connections: u32,
+    /// How many to ask after one such statement: each once on its way out and once on its way back.
+    questions: u32,
 }
 
 impl Suspicion {
     /// Nothing is suspected of a pool of so many connections.
     pub(super) fn none(connections: u32) -> Self {
-        Self { left: Arc::default(), connections }
+        Self { left: Arc::default(), questions: connections.saturating_mul(2) }
     }
 
-    /// Suspects every connection, unless it is told that the statement has ended.
+    /// Suspects every connection, unless it is told that the statement has ended well.
     pub(super) fn guard(&self) -> Guard<'_> {
         Guard(Some(self))
     }
 
-    /// Whether the connection that comes back now is to be asked.
+    /// Whether the connection that comes or goes now is to be asked.
     pub(super) fn falls_on_next(&self) -> bool {
         self.left.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
     }
@@ -40,7 +39,7 @@ impl Suspicion {
 pub(super) struct Guard<'a>(Option<&'a Suspicion>);
 
 impl Guard<'_> {
-    /// The statement has ended.
+    /// The statement has ended, and its connection is fine.
     pub(super) fn disarm(mut self) {
         self.0 = None;
     }
@@ -49,7 +48,7 @@ impl Guard<'_> {
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
         if let Some(suspicion) = self.0 {
-            suspicion.left.store(suspicion.connections, Ordering::Relaxed);
+            suspicion.left.store(suspicion.questions, Ordering::Relaxed);
         }
     }
 }

@@ -46,6 +46,7 @@ fn stage_mut(t: &mut Harness) -> &mut Stage {
 }
 
 /// Polls until it is so, with a bound.
+#[expect(clippy::future_not_send, reason = "tests await it where they stand")]
 pub(crate) async fn until(awaited: impl Display, mut condition: impl AsyncFnMut() -> bool) {
     let mut patience = Patience::new();
     while !condition().await {

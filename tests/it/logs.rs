@@ -63,12 +63,12 @@ async fn nothing_secret_and_nobody_is_logged() {
     };
     clients.intermediate_sessions.clone().create_intermediate_session(bad).await.unwrap_err();
     clients.inspect("secret-bad-token").await.unwrap_err();
-    let taken = pb::CreateOrganizationRequest {
+    let twin = pb::CreateOrganizationRequest {
         organization_slug: created.organization.as_ref().map(|created| created.organization_slug.clone()),
         organization_external_id: Some("secret-external-id".to_owned()),
         ..organization("another secret company")
     };
-    clients.create(taken).await.unwrap_err();
+    clients.create(twin).await.unwrap_err();
     let mut as_member = Request::new(organization("Acme"));
     as_member.metadata_mut().insert("x-stytch-member-session", "secret-member-session".parse().unwrap());
     as_member.metadata_mut().insert("authorization", "Bearer secret-authorization".parse().unwrap());
@@ -148,25 +148,14 @@ async fn faults_are_logged_once_with_their_cause() {
     let stage = t.stage.as_ref().unwrap();
     let program = talkative(&t).await;
     let clients = program.clients().await;
-    let (away, failed) = ("something that the call needs is away", "the database is not available");
-
+    let away = "something that the call needs is away";
     stage.postgres_proxy.refuse();
-    // Connections that were open are found cut first.
-    let mut refusal = None;
-    until("every open connection to be found cut", async || {
-        let found = Refusal::of(&clients.get("acme").await.unwrap_err());
-        assert_eq!(found.code, Code::Unavailable, "{found:?}");
-        let lines = told(&program, &found, 2).await;
-        let last = lines.iter().any(|line| line["error"] == failed);
-        refusal = Some(found);
-        last
-    })
-    .await;
-    let lines = told(&program, &refusal.unwrap(), 2).await;
+    let refusal = refused(clients.get("acme").await, Code::Unavailable, "SERVER_UNAVAILABLE");
+    let lines = told(&program, &refusal, 2).await;
     assert_eq!(lines.len(), 2, "the fault and the answer: {lines:#?}");
     assert_eq!((&lines[0]["message"], &lines[0]["level"]), (&away.into(), &"WARN".into()));
-    let causes = lines[0]["error.sources"].to_string();
-    assert!(causes.len() > 10 && causes.contains("onnect") || causes.contains("pool"), "{:#}", lines[0]);
+    assert_eq!(lines[0]["error"], "the database is not available");
+    assert!(lines[0]["error.sources"].as_array().is_some_and(|causes| !causes.is_empty()), "{:#}", lines[0]);
     stage.postgres_proxy.pass();
 
     stage.redis_proxy.refuse();

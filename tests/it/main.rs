@@ -21,6 +21,7 @@ mod process;
 mod races;
 mod reflection;
 mod requests;
+mod round_trips;
 mod session_service;
 mod spending_model;
 mod tidy;

@@ -3,13 +3,13 @@ use super::*;
 #[test]
 fn timeouts_are_read_as_the_protocol_says() {
     let rows = [
-        ("1H", Some(Duration::from_secs(3_600))),
-        ("2M", Some(Duration::from_secs(120))),
+        ("1H", Some(Duration::from_hours(1))),
+        ("2M", Some(Duration::from_mins(2))),
         ("3S", Some(Duration::from_secs(3))),
         ("4m", Some(Duration::from_millis(4))),
         ("5u", Some(Duration::from_micros(5))),
         ("6n", Some(Duration::from_nanos(6))),
-        ("99999999H", Some(Duration::from_secs(99_999_999 * 3_600))),
+        ("99999999H", Some(Duration::from_hours(99_999_999))),
         ("100000000S", None),
         ("", None),
         ("S", None),

@@ -312,7 +312,11 @@ fn tenants(violations: &mut Violations, sent: Struct) -> Vec<OauthTenant> {
                     }
                 }
                 _ => {
-                    violations.add(path, FORMAT, format!("is not a text of 1 to {MAX_FOREIGN_ID} characters"))
+                    violations.add(
+                        path,
+                        FORMAT,
+                        format!("is not a text of 1 to {MAX_FOREIGN_ID} characters"),
+                    );
                 }
             }
         }

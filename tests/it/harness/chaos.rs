@@ -74,14 +74,9 @@ impl ChaosProxy {
         });
     }
 
-    /// The next bytes that come back from the server, on whatever connection, are dropped and that
-    /// connection is cut; then everything passes again. What the client sends still arrives.
-    pub(crate) fn lose_next_answer(&self) {
-        self.lose(Loss::Next);
-    }
-
-    /// Like [`lose_next_answer`](Self::lose_next_answer), but for the connection on which the client
-    /// next sends `pattern`, within one chunk of at most 64 KiB.
+    /// The next bytes that come back from the server, on the connection on which the client next sends
+    /// `pattern` (within one chunk of at most 64 KiB), are dropped and that connection is cut; then
+    /// everything passes again. What the client sends still arrives.
     pub(crate) fn lose_next_answer_to(&self, pattern: &'static [u8]) {
         assert!(!pattern.is_empty(), "an empty pattern stands in every chunk");
         self.lose(Loss::To(pattern));
@@ -142,8 +137,6 @@ enum Mode {
 enum Loss {
     #[default]
     None,
-    /// The next one.
-    Next,
     /// The one to a request that holds this.
     To(&'static [u8]),
     /// The next one on this connection.
@@ -171,7 +164,7 @@ impl Shared {
     /// Whether the answer that came on `connection` is to be lost.
     fn loses_answer(&self, connection: u64) -> bool {
         let mut loss = self.loss.lock().unwrap_or_else(PoisonError::into_inner);
-        let hit = *loss == Loss::Next || *loss == Loss::On(connection);
+        let hit = *loss == Loss::On(connection);
         if hit {
             *loss = Loss::None;
             self.lost.send_replace(true);

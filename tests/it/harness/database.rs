@@ -104,14 +104,12 @@ pub(crate) async fn create_on(url: &str, name: &str) {
 /// The Redis that tests share.
 pub(crate) async fn redis_url() -> String {
     let start = || async {
-        match std::env::var("TEST_REDIS_URL") {
-            Ok(url) => (None, url),
-            Err(_) => {
-                let server = RedisServer::start().await;
-                let url = server.url();
-                (Some(server), url)
-            }
+        if let Ok(url) = std::env::var("TEST_REDIS_URL") {
+            return (None, url);
         }
+        let server = RedisServer::start().await;
+        let url = server.url();
+        (Some(server), url)
     };
     REDIS.get_or_init(start).await.1.clone()
 }

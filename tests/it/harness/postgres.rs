@@ -45,7 +45,7 @@ impl PostgresServer {
                 return this;
             }
             tries -= 1;
-            assert!(tries > 0, "Postgres does not start:\n{}", this.server.log());
+            assert!(tries > 0, "Postgres does not start:\n{}", this.log());
         }
     }
 
@@ -83,11 +83,6 @@ impl PostgresServer {
     /// Ends the server in good order: transactions are rolled back, connections closed, all is written.
     pub(crate) async fn stop(&mut self) {
         self.server.end(Signal::Interrupt).await;
-    }
-
-    /// Ends the server at once, telling its clients so; the next start recovers from the log.
-    pub(crate) async fn stop_immediate(&mut self) {
-        self.server.end(Signal::Quit).await;
     }
 
     /// Starts the ended server on its old port and data, and waits until it answers.

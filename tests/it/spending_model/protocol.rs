@@ -278,11 +278,13 @@ impl State {
         let Call { kind, claims, .. } = self.calls[slot];
         let effect = match (kind, answer) {
             (Kind::Revoke, Answer::Success) => Effect::DeleteAnyway,
-            (Kind::Unfinished, Answer::Success | Answer::Replay) => Effect::Release,
+            (Kind::Unfinished, Answer::Success | Answer::Replay)
+            | (_, Answer::Refused | Answer::InUse | Answer::KeyReused | Answer::Unavailable) => {
+                Effect::Release
+            }
             (_, Answer::Success | Answer::Replay) if self.receipt == Receipt::Bound => Effect::Bind,
             (_, Answer::Success | Answer::Replay | Answer::NotFound) => Effect::Delete,
             (_, Answer::Mismatch) => Effect::Bind,
-            (_, Answer::Refused | Answer::InUse | Answer::KeyReused | Answer::Unavailable) => Effect::Release,
         };
         self.calls[slot] = if claims || effect == Effect::DeleteAnyway {
             Call { at: At::Closing(effect), claims, ..Call::IDLE }

@@ -202,8 +202,8 @@ async fn a_twin_waits_for_the_first_call_and_replays_its_answer() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_twin_does_not_wait_longer_than_the_lock_timeout() {
     let t = Harness::postgres().await;
-    let record = "INSERT INTO idempotency_records (caller, key, method, request_hash, answer, created_at) \
-                  VALUES ('anonymous', 'key', '', '', 'null', now())";
+    let record = "INSERT INTO idempotency_records (caller, key_hash, method, request_hash, answer, created_at) \
+                  VALUES ('anonymous', sha256('key'), '', '', 'null', now())";
     let blockade = t.block_by(&[record.to_owned()]).await;
     let answer = t.clients().create(with_key(organization("Acme"), "key")).await;
     let refusal = refused(answer, Code::Aborted, "CONCURRENT_REQUEST");
@@ -217,8 +217,8 @@ async fn a_twin_does_not_wait_longer_than_the_lock_timeout() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_twin_takes_over_when_the_first_call_fails() {
     let t = Harness::postgres().await;
-    let record = "INSERT INTO idempotency_records (caller, key, method, request_hash, answer, created_at) \
-                  VALUES ('anonymous', 'key', '', '', 'null', now())";
+    let record = "INSERT INTO idempotency_records (caller, key_hash, method, request_hash, answer, created_at) \
+                  VALUES ('anonymous', sha256('key'), '', '', 'null', now())";
     let blockade = t.block_by(&[record.to_owned()]).await;
     let clients = t.clients();
     let mut twin = JoinSet::new();

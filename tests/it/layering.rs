@@ -13,10 +13,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("config", &["domain"]),
     ("telemetry", &["config"]),
     ("tokens", &["domain", "clock", "entropy"]),
-    ("store", &["domain"]),
-    ("kv", &["domain", "clock"]),
-    ("service", &["domain", "store", "kv", "tokens", "clock", "entropy"]),
-    ("api", &["pb", "domain", "service", "tokens", "clock", "entropy"]),
+    ("store", &["domain", "telemetry"]),
+    ("kv", &["domain", "clock", "telemetry"]),
+    ("service", &["domain", "store", "kv", "tokens", "clock", "entropy", "telemetry"]),
+    ("api", &["pb", "domain", "service", "tokens", "clock", "entropy", "telemetry"]),
     (
         "app",
         &[

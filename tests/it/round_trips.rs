@@ -17,7 +17,10 @@ async fn creates_are_recorded_in_one_round_trip() {
     // The first of each prepares its statement; others may meet a health check or a sweep.
     for number in 0..8 {
         let before = quiet(proxy).await;
-        clients.create(with_key(organization("Acme"), &format!("back-office-{number}"))).await.unwrap();
+        clients
+            .create(with_key(organization(&format!("Acme {number}")), &format!("back-office-{number}")))
+            .await
+            .unwrap();
         let between = quiet(proxy).await;
         let token = clients.token(&format!("ada@company-{number}.com")).await;
         clients.spend(with_key(creation(&token), &format!("signup-{number}"))).await.unwrap();

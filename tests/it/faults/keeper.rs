@@ -297,7 +297,8 @@ async fn an_aged_entry_is_refused_though_it_is_still_there() {
     let request = pb::RevokeIntermediateSessionRequest { intermediate_session_token: token };
     let revoked = clients.intermediate_sessions.clone().revoke_intermediate_session(request).await;
     refused(revoked, Code::NotFound, "INTERMEDIATE_SESSION_NOT_FOUND");
-    assert_eq!(counts(&t).await, [0, 0, 0, 0]);
+    // The revocation is on record all the same: the entry could come back with a stale copy.
+    assert_eq!(counts(&t).await, [0, 0, 0, 1]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

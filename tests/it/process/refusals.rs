@@ -97,7 +97,8 @@ async fn another_sealing_key_than_before() {
     let database = t.config.database_url.as_ref().unwrap().expose_secret();
     let redis = t.config.redis_url.as_ref().unwrap().expose_secret();
     let arguments = ["--database-url", database, "--redis-url", redis, "--sealing-key-file", &key];
-    let said = refuses(&folder, &arguments, 1, "is it the sealing key that the database was used with").await;
+    let said =
+        refuses(&folder, &arguments, 1, "is this the sealing key that the database was used with").await;
     assert!(said.contains("the signing keys are not usable"), "{said}");
 }
 

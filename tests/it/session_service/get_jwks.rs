@@ -332,7 +332,7 @@ async fn the_wrong_sealing_key_is_refused_in_words(mut t: Harness) {
     config.sealing_key_file = Some(file.clone());
     let words = refused_start(&t, &config).await;
     assert!(words.starts_with("the signing keys are not usable: "), "{words}");
-    assert!(words.contains("is it the sealing key that the database was used with before?"), "{words}");
+    assert!(words.contains("is this the sealing key that the database was used with before?"), "{words}");
     assert!(words.ends_with("it was not sealed with this sealing key"), "{words}");
     std::fs::write(&file, "short").unwrap();
     let words = refused_start(&t, &config).await;

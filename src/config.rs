@@ -57,7 +57,7 @@ pub struct Config {
     pub database_url: Option<SecretString>,
 
     /// The most connections to Postgres. 1 to 1000.
-    #[arg(long, global = true, env = "VESTIBULE_DATABASE_MAX_CONNECTIONS", default_value_t = 16,
+    #[arg(long, global = true, env = "VESTIBULE_DATABASE_MAX_CONNECTIONS", default_value_t = 32,
           value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub database_max_connections: u32,
 

@@ -132,3 +132,15 @@ async fn nothing_serves_once_the_shutdown_begins_and_calls_still_work() {
     // New connections too.
     assert!(Clients::new(crate::harness::connect(t.grpc).await).create(organization("Acme")).await.is_ok());
 }
+
+/// Who watches holds a call open that never ends by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watch_does_not_hold_up_the_shutdown() {
+    let mut t =
+        Setup::postgres().await.with(|config| config.drain_timeout = Duration::from_mins(5)).start().await;
+    let mut watches = Watches::start(&t.clients()).await;
+    let all = [&WITHOUT_REDIS[..], &WITH_REDIS].concat();
+    watches.tell(&all, ServingStatus::Serving).await;
+    timeout(Duration::from_secs(30), t.stop()).await.expect("it does not wait for those who watch");
+    watches.tell(&all, ServingStatus::NotServing).await;
+}

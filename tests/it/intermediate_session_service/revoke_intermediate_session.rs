@@ -107,6 +107,21 @@ async fn a_token_is_revoked_or_spent_and_never_both(t: Harness) {
     }
 }
 
+/// An entry can come back that was lost when its token was revoked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_entry_that_was_revoked_stays_dead() {
+    let t = Harness::postgres().await;
+    let clients = t.clients();
+    let token = clients.token("ada@acme.com").await;
+    let copy = t.copy_entry(&token).await;
+    let key = t.entry_key(&token).await;
+    let _: () = ::redis::cmd("DEL").arg(key).query_async(&mut t.redis().await).await.unwrap();
+    refused(clients.revoke(&token).await, Code::NotFound, GONE);
+    t.restore_entry(&token, &copy).await;
+    refused(clients.spend(creation(&token)).await, Code::NotFound, GONE);
+    assert_eq!(t.count("organizations").await, 0);
+}
+
 /// A revoked entry that comes back from a stale copy of Redis stays dead.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_revoked_entry_that_comes_back_stays_dead() {

@@ -107,8 +107,9 @@ async fn secrets_are_stored_nowhere(t: Harness) {
     let open = clients.token("eve@acme.com").await;
     let revoked = clients.token("joe@acme.com").await;
     clients.revoke(&revoked).await.unwrap();
-    let login = clients.spend(with_key(talkative(&spent), "spent")).await.unwrap().into_inner();
-    clients.spend(with_key(creation(&bound), "bound")).await.unwrap();
+    let login =
+        clients.spend(with_key(talkative(&spent), &format!("of-{spent}"))).await.unwrap().into_inner();
+    clients.spend(with_key(creation(&bound), &format!("of-{bound}"))).await.unwrap();
     clients.add_factor(&open, magic_link()).await.unwrap();
     let mut places = vec![("the database", database_dump(&t).await)];
     if t.on_servers() {

@@ -18,6 +18,7 @@ on_both_backends!(
     an_invalid_tenant_is_refused,
     an_invalid_app_is_refused,
     the_most_of_everything_is_accepted,
+    a_flood_of_mistakes_is_answered,
 );
 
 async fn an_invalid_domain_is_refused(t: Harness) {
@@ -278,4 +279,38 @@ async fn the_most_of_everything_is_accepted(t: Harness) {
         ..Request::default()
     };
     super::created(&t, shortest).await;
+}
+
+/// Details travel in a header, which has a limit; and looking at a list must not take for ever.
+async fn a_flood_of_mistakes_is_answered(t: Harness) {
+    let clients = t.clients();
+    let bad =
+        |count: usize| (0..count).map(|number| format!("-{number}.{}", "x".repeat(60))).collect::<Vec<_>>();
+    let request = pb::CreateOrganizationRequest {
+        email_allowed_domains: bad(100),
+        claimed_email_domains: bad(100),
+        allowed_auth_methods: bad(100),
+        allowed_first_party_connected_apps: bad(100),
+        ..organization("Acme")
+    };
+    let refusal =
+        refused(clients.create(request).await, Code::InvalidArgument, "ORGANIZATION_SETTINGS_INVALID_DOMAIN");
+    assert!(!refusal.fields.is_empty() && refusal.fields.len() < 400, "{}", refusal.fields.len());
+    let told = format!("the request breaks 400 rules; the first {} are told", refusal.fields.len());
+    assert_eq!(refusal.message, told);
+    let ids: Vec<_> = (0..150_000).map(|number| format!("T{number}")).collect();
+    let request = pb::CreateOrganizationRequest {
+        allowed_oauth_tenants: Some(object(json!({"slack": ids}))),
+        ..organization("Acme")
+    };
+    refused(clients.create(request).await, Code::InvalidArgument, "INVALID_OAUTH_ALLOWED_TENANTS_FORMAT");
+    let request = pb::CreateOrganizationRequest {
+        allowed_auth_methods: vec![String::new(); 1_000_000],
+        ..organization("Acme")
+    };
+    refused(
+        clients.create(request).await,
+        Code::InvalidArgument,
+        "INVALID_ORGANIZATION_ALLOWED_AUTH_METHODS",
+    );
 }

@@ -142,7 +142,10 @@ where
         } else {
             Ok(self.inner.call(request))
         };
+        let line = Line { health, clock, started, code: Code::Cancelled };
         let work = async move {
+            // The whole of it moves in, so that it is dropped, and the line written, with the call.
+            let mut line = line;
             let response = match call {
                 Ok(call) => tokio::time::timeout(deadline, call)
                     .await
@@ -150,7 +153,7 @@ where
                 Err(refusal) => refusal.into_http(),
             };
             let (code, response) = complete(response, &request_id);
-            log(health, code, clock.monotonic().saturating_sub(started));
+            line.code = code;
             Ok(response)
         };
         Box::pin(work.instrument(span))
@@ -205,13 +208,23 @@ fn complete(mut response: Response<Body>, request_id: &str) -> (Code, Response<B
     (code, response)
 }
 
-fn log(health: bool, code: Code, duration: Duration) {
-    let code = format!("{code:?}");
-    let duration_ms = duration.as_secs_f64() * 1_000.0;
-    if health {
-        tracing::debug!(code, duration_ms, "answered");
-    } else {
-        tracing::info!(code, duration_ms, "answered");
+/// The one log line of a call, written when the call is over: answered, or given up by its caller.
+struct Line {
+    health: bool,
+    clock: Arc<dyn Clock>,
+    started: Duration,
+    code: Code,
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let code = format!("{:?}", self.code);
+        let duration_ms = self.clock.monotonic().saturating_sub(self.started).as_secs_f64() * 1_000.0;
+        if self.health {
+            tracing::debug!(code, duration_ms, "answered");
+        } else {
+            tracing::info!(code, duration_ms, "answered");
+        }
     }
 }
 

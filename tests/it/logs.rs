@@ -181,6 +181,31 @@ async fn faults_are_logged_once_with_their_cause() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_its_caller_gives_up_has_its_line() {
+    let t = Harness::postgres().await;
+    let program = talkative(&t).await;
+    let clients = program.clients().await;
+    let blockade = t.block_organizations().await;
+    let mut calls = tokio::task::JoinSet::new();
+    calls.spawn(async move {
+        let mut request = Request::new(organization("Acme"));
+        request_id(&mut request, "given-up");
+        clients.create(request).await
+    });
+    t.blocked(1).await;
+    calls.shutdown().await;
+    let mut lines = Vec::new();
+    until("the line of the call", async || {
+        lines = answered(&program);
+        lines.retain(|line| line["span"]["request_id"] == "given-up");
+        !lines.is_empty()
+    })
+    .await;
+    blockade.lift().await;
+    assert_eq!((lines.len(), &lines[0]["code"]), (1, &"Cancelled".into()), "{lines:#?}");
+}
+
 /// The service's own lines about a call, once there are so many.
 async fn told(program: &Program, refusal: &Refusal, count: usize) -> Vec<serde_json::Value> {
     let mut lines = Vec::new();

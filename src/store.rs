@@ -1,6 +1,6 @@
 //! What was bought, kept for good: Postgres, or the embedded SQLite. SQL lives here and nowhere else.
 //!
-//! The two engines differ in this file, in [`constraint`] and in [`chain`] alone.
+//! The two engines differ in this file, in `constraint`, `chain` and `connect` alone.
 
 mod chain;
 mod connect;

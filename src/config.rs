@@ -179,10 +179,10 @@ impl Config {
         if tracing_subscriber::EnvFilter::try_new(&self.log_filter).is_err() {
             return Err(ConfigError::LogFilter);
         }
-        let backend = match (&self.database_url, &self.redis_url) {
-            (Some(database_url), Some(redis_url)) => {
-                Backend::Servers { database_url: database_url.clone(), redis_url: redis_url.clone() }
-            }
+        // An empty variable is how some orchestrators say that there is none.
+        let given = |url: &Option<SecretString>| url.clone().filter(|url| !url.expose_secret().is_empty());
+        let backend = match (given(&self.database_url), given(&self.redis_url)) {
+            (Some(database_url), Some(redis_url)) => Backend::Servers { database_url, redis_url },
             (None, None) if self.environment == Environment::Live => {
                 return Err(ConfigError::EmbeddedLive);
             }

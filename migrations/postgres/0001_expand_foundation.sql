@@ -4,10 +4,12 @@
 
 SET lock_timeout = '2s';
 
--- One row: the deployment. Its id is the audience of every JWT.
+-- One row: the deployment. Its id is the audience of every JWT; its environment, `test` or `live`,
+-- is in every id, so a database never changes it.
 CREATE TABLE project (
     singleton boolean NOT NULL DEFAULT true,
     id uuid NOT NULL,
+    environment text NOT NULL,
     created_at timestamptz NOT NULL,
     CONSTRAINT project_pkey PRIMARY KEY (singleton),
     CONSTRAINT project_singleton_check CHECK (singleton)

@@ -2,10 +2,12 @@
 -- bought, what repeated calls are answered with, and events. Safe at any time: nothing stood before.
 -- Constraint names are part of the program: src/store/constraint.rs reads them.
 
--- One row: the deployment. Its id is the audience of every JWT.
+-- One row: the deployment. Its id is the audience of every JWT; its environment, `test` or `live`,
+-- is in every id, so a database never changes it.
 CREATE TABLE project (
     singleton boolean NOT NULL DEFAULT true,
     id blob NOT NULL,
+    environment text NOT NULL,
     created_at text NOT NULL,
     CONSTRAINT project_pkey PRIMARY KEY (singleton),
     CONSTRAINT project_singleton_check CHECK (singleton)

@@ -1,8 +1,8 @@
 //! The data directory: the embedded database, and a sealing key where none is configured.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::entropy::Entropy;
@@ -41,7 +41,8 @@ impl DataDir {
             let path = path.to_path_buf();
             move |source| DataDirError::Io { path, source }
         };
-        std::fs::create_dir_all(path).map_err(io(path))?;
+        // The database has people's addresses in it.
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io(path))?;
         let lock = if exclusive {
             let file = path.join("lock");
             let lock =

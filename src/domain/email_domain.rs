@@ -279,7 +279,8 @@ fn is_number(label: &str) -> bool {
         || label.strip_prefix("0x").is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-fn is_hidden(character: char) -> bool {
+/// Whether nothing shows where the character stands.
+pub(super) fn is_hidden(character: char) -> bool {
     character.is_control()
         || character.is_whitespace()
         || IGNORABLE.iter().any(|range| range.contains(&character))

@@ -17,6 +17,12 @@ pub enum Environment {
 }
 
 impl Environment {
+    /// The environment of a word used in ids.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Test, Self::Live].into_iter().find(|environment| environment.as_str() == word)
+    }
+
     /// The word used in ids.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -78,12 +84,10 @@ impl<K: Kind> Id<K> {
             text.strip_prefix(K::PREFIX).and_then(|rest| rest.strip_prefix('-')).ok_or(IdError::Malformed)?;
         let (word, uuid) = rest.split_once('-').ok_or(IdError::Malformed)?;
         let uuid = canonical_uuid(uuid).ok_or(IdError::Malformed)?;
-        if word == environment.as_str() {
-            Ok(Self::new(uuid))
-        } else if word == Environment::Test.as_str() || word == Environment::Live.as_str() {
-            Err(IdError::OtherEnvironment)
-        } else {
-            Err(IdError::Malformed)
+        match Environment::from_word(word) {
+            Some(of) if of == environment => Ok(Self::new(uuid)),
+            Some(_) => Err(IdError::OtherEnvironment),
+            None => Err(IdError::Malformed),
         }
     }
 }

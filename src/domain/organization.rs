@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use super::email_domain::is_hidden;
 use super::ids::OrganizationId;
 use super::json::JsonObject;
 use super::organization_settings::OrganizationSettings;
@@ -43,7 +44,7 @@ pub enum OrganizationName {
 /// Why a name for people is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Nothing but white space.
+    /// Nothing that shows.
     #[error("is empty")]
     Empty,
     /// More characters than allowed.
@@ -59,7 +60,7 @@ pub enum NameError {
 /// # Errors
 /// [`NameError`].
 pub fn check_name(name: &str) -> Result<(), NameError> {
-    if name.trim().is_empty() {
+    if name.chars().all(is_hidden) {
         Err(NameError::Empty)
     } else if name.chars().count() > MAX_NAME {
         Err(NameError::TooLong)

@@ -27,6 +27,11 @@ pub enum LoadError {
     /// A key could not be made or opened.
     #[error("is this the sealing key that the database was used with before?")]
     Key(#[from] KeyError),
+    /// Every id in the database says so, and ids are for ever.
+    #[error(
+        "the database belongs to the other environment: set --environment to it, or use another database"
+    )]
+    OtherEnvironment,
     /// The key that was just kept is not there.
     #[error("the database lost a signing key")]
     Lost,
@@ -54,7 +59,11 @@ pub async fn load(
     algorithm: JwtAlgorithm,
 ) -> Result<Keys, LoadError> {
     let now = clock.now();
-    let project = store.project_agree(ProjectId::new(entropy.uuid(now)), now).await?;
+    let proposed = ProjectId::new(entropy.uuid(now));
+    let (project, agreed) = store.project_agree(proposed, environment, now).await?;
+    if agreed != environment {
+        return Err(LoadError::OtherEnvironment);
+    }
     let mut sealed = store.signing_keys().await?;
     if !sealed.iter().any(|key| key.algorithm == algorithm.as_str()) {
         let id = KeyId::new(entropy.uuid(now));

@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Error, Store, column};
-use crate::domain::ids::{KeyId, ProjectId};
+use crate::domain::ids::{Environment, KeyId, ProjectId};
 
 /// A signing key whose private part only the holder of the sealing key can read.
 #[derive(Clone, Debug)]
@@ -20,20 +20,33 @@ pub struct SealedKey {
 }
 
 impl Store {
-    /// The deployment's id; `proposed` becomes it when there is none yet. Replicas that start
-    /// together get the same.
+    /// The deployment's id and its environment; what is proposed becomes them when there are none
+    /// yet. Replicas that start together get the same.
     ///
     /// # Errors
     /// As [`Error`] says.
-    pub async fn project_agree(&self, proposed: ProjectId, now: OffsetDateTime) -> Result<ProjectId, Error> {
-        let found = "SELECT id FROM project";
-        if let Some(row) = self.query_one(found, Vec::new()).await? {
-            return Ok(ProjectId::new(column(&row, "id")?));
+    pub async fn project_agree(
+        &self,
+        proposed: ProjectId,
+        environment: Environment,
+        now: OffsetDateTime,
+    ) -> Result<(ProjectId, Environment), Error> {
+        if let Some(project) = self.project_find().await? {
+            return Ok(project);
         }
-        let insert = "INSERT INTO project (id, created_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-        self.execute(insert.to_owned(), vec![proposed.uuid().into(), now.into()]).await?;
-        let row = self.query_one(found, Vec::new()).await?.ok_or(Error::Corrupt("project"))?;
-        Ok(ProjectId::new(column(&row, "id")?))
+        let insert =
+            "INSERT INTO project (id, environment, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+        let values = vec![proposed.uuid().into(), environment.as_str().into(), now.into()];
+        self.execute(insert.to_owned(), values).await?;
+        self.project_find().await?.ok_or(Error::Corrupt("project"))
+    }
+
+    async fn project_find(&self) -> Result<Option<(ProjectId, Environment)>, Error> {
+        let row = self.query_one("SELECT id, environment FROM project", Vec::new()).await?;
+        let Some(row) = row else { return Ok(None) };
+        let environment: String = column(&row, "environment")?;
+        let environment = Environment::from_word(&environment).ok_or(Error::Corrupt("environment"))?;
+        Ok(Some((ProjectId::new(column(&row, "id")?), environment)))
     }
 
     /// Every signing key, the newest first.

@@ -159,7 +159,7 @@ fn engines_differ_in_few_places() {
     let places = [("src/store.rs", 4), ("src/store/connect.rs", 2), ("src/store/idempotency.rs", 1)];
     let mut found = Vec::new();
     for file in rust() {
-        let count = std::fs::read_to_string(&file).unwrap().matches("Engine::").count();
+        let count = fs::read_to_string(&file).unwrap().matches("Engine::").count();
         let place = place(&file);
         if count > 0 && place.starts_with("src/store") {
             found.push((place, count));

@@ -103,6 +103,18 @@ async fn another_sealing_key_than_before() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_of_the_other_environment() {
+    let t = Harness::postgres().await;
+    let folder = Folder::new();
+    let key = t.config.data_dir.join("sealing.key").display().to_string();
+    let database = t.config.database_url.as_ref().unwrap().expose_secret();
+    let redis = t.config.redis_url.as_ref().unwrap().expose_secret();
+    let servers = ["--database-url", database, "--redis-url", redis, "--sealing-key-file", &key];
+    let live = [&servers[..], &["--environment", "live"]].concat();
+    refuses(&folder, &live, 1, "the database belongs to the other environment").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_without_its_schema_and_servers_that_are_away() {
     let t = Harness::postgres().await;
     let folder = Folder::new();

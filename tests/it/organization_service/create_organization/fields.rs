@@ -65,6 +65,7 @@ async fn an_invalid_name_slug_or_external_id_is_refused(t: Harness) {
             (|sent| sent.organization_name = Some("Ac\u{7f}me".into()), NAME, BAD_NAME),
             (|sent| sent.organization_name = Some("Ac\u{85}me".into()), NAME, BAD_NAME),
             (|sent| sent.organization_name = Some("Acme\u{202e}evil".into()), NAME, BAD_NAME),
+            (|sent| sent.organization_name = Some("\u{200b}\u{3164} \u{feff}".into()), NAME, BAD_NAME),
             (|sent| sent.organization_name = Some("Acme\u{2066}evil".into()), NAME, BAD_NAME),
             (|sent| sent.organization_slug = Some(String::new()), SLUG, BAD_SLUG),
             (|sent| sent.organization_slug = Some("a".into()), SLUG, BAD_SLUG),

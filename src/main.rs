@@ -15,7 +15,7 @@ use vestibule::config::{Command, CommandLine, Config};
 use vestibule::entropy::OsEntropy;
 use vestibule::telemetry::{self, chain};
 
-/// A call makes some hundred small allocations; this allocator makes them cheaper.
+/// Calls make many small allocations, on several threads at once.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -85,8 +85,8 @@ impl Service {
     ///
     /// # Errors
     /// What a call without an earlier answer is refused with: `INTERMEDIATE_SESSION_NOT_FOUND`,
-    /// `INTERMEDIATE_SESSION_IN_USE`, `INVALID_INTERMEDIATE_SESSION_TOKEN_FOR_ORGANIZATION`; or
-    /// `Unavailable`.
+    /// `INTERMEDIATE_SESSION_IN_USE`, `INVALID_INTERMEDIATE_SESSION_TOKEN_FOR_ORGANIZATION`, or
+    /// `ORGANIZATION_NOT_FOUND` for an entry that is bound without a receipt; or `Unavailable`.
     pub(super) async fn claim(&self, token: TokenHash) -> Result<Held, Error> {
         let parts = &self.parts;
         let claim = parts.entropy.uuid(parts.clock.now());

@@ -9,6 +9,10 @@ pub enum Constraint {
     ClaimedDomain,
     /// The address belongs to another member of the organization.
     MemberEmailAddress,
+    /// The external id belongs to another member of the organization.
+    MemberExternalId,
+    /// The phone number belongs to another member of the organization.
+    MemberPhoneNumber,
     /// The intermediate session token has bought something already.
     Receipt,
     /// The idempotency key has been used.
@@ -24,6 +28,12 @@ pub const CONSTRAINTS: &[(Constraint, &str, &str)] = &[
         Constraint::MemberEmailAddress,
         "member_email_addresses_live_key",
         "member_email_addresses.organization_id, member_email_addresses.email_address",
+    ),
+    (Constraint::MemberExternalId, "members_external_id_key", "index 'members_external_id_key'"),
+    (
+        Constraint::MemberPhoneNumber,
+        "members_mfa_phone_number_key",
+        "members.organization_id, members.mfa_phone_number",
     ),
     (Constraint::Receipt, "intermediate_session_receipts_pkey", "intermediate_session_receipts.token_hash"),
     (

@@ -2,16 +2,33 @@
 //! before it still runs.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use secrecy::SecretString;
 use sqlx::migrate::Migrator;
-use sqlx::{Connection as _, PgConnection, SqlitePool};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqlitePool};
 
 use super::connect::postgres_options;
 use super::{Error, Store, column};
 
-static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| lenient(sqlx::migrate!("migrations/postgres")));
+static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut migrator = lenient(sqlx::migrate!("migrations/postgres"));
+    migrator.set_locking(false);
+    migrator
+});
 static SQLITE: LazyLock<Migrator> = LazyLock::new(|| lenient(sqlx::migrate!("migrations/sqlite")));
+
+/// The advisory lock that migrators take turns by: "vestibul" in ASCII.
+const LOCK: i64 = 0x7665_7374_6962_756c;
+
+/// How often a migrator that waits for its turn asks again. Waiting inside the database would hold a
+/// snapshot, which an index that is being built concurrently waits for in its turn: for ever.
+const TURN: Duration = Duration::from_millis(200);
+
+/// What is left of an index whose concurrent building failed, and would pass for the index itself.
+const BROKEN_INDEXES: &str = "SELECT format('DROP INDEX CONCURRENTLY %s', index.indexrelid::regclass) \
+     FROM pg_index AS index JOIN pg_class AS class ON class.oid = index.indexrelid \
+     WHERE NOT index.indisvalid AND class.relnamespace = to_regnamespace(current_schema())";
 
 /// Steps that a newer version has applied are no reason to stop: rolling back a deployment runs the
 /// older version's migrations again.
@@ -56,9 +73,26 @@ pub enum SchemaError {
 pub async fn migrate_postgres(url: &SecretString) -> Result<i64, MigrateError> {
     let options = postgres_options(url).map_err(|_| MigrateError::Url)?;
     let mut connection = PgConnection::connect_with(&options).await.map_err(MigrateError::Unreachable)?;
+    while !take_turn(&mut connection).await.map_err(MigrateError::Unreachable)? {
+        tokio::time::sleep(TURN).await;
+    }
+    drop_broken_indexes(&mut connection).await.map_err(MigrateError::Unreachable)?;
     POSTGRES.run(&mut connection).await.map_err(MigrateError::Step)?;
+    // The lock ends with the connection.
     connection.close().await.map_err(MigrateError::Unreachable)?;
     Ok(newest(&POSTGRES))
+}
+
+async fn take_turn(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(LOCK).fetch_one(connection).await
+}
+
+async fn drop_broken_indexes(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let drops: Vec<String> = sqlx::query_scalar(BROKEN_INDEXES).fetch_all(&mut *connection).await?;
+    for sql in drops {
+        connection.execute(AssertSqlSafe(sql)).await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn migrate_sqlite(pool: &SqlitePool) -> Result<(), MigrateError> {

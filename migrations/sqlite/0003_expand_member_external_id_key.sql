@@ -1,0 +1,4 @@
+-- Whose external id is this in the organization? Without regard to case, so that no two differ by case
+-- alone; a deleted member's is free.
+CREATE UNIQUE INDEX members_external_id_key
+ON members (organization_id, lower(external_id)) WHERE external_id IS NOT NULL AND status <> 'deleted';

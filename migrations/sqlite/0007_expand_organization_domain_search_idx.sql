@@ -1,0 +1,1 @@
+-- Nothing: this engine has no index for substrings.

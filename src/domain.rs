@@ -16,6 +16,7 @@ pub mod jwt_algorithm;
 pub mod member;
 pub mod organization;
 pub mod organization_settings;
+pub mod rbac;
 pub mod reason;
 pub mod session;
 pub mod slug;

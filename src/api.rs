@@ -30,6 +30,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::clock::Clock;
 use crate::domain::email_domain::CommonDomains;
 use crate::domain::ids::Environment;
+use crate::domain::rbac::RbacPolicy;
 use crate::entropy::Entropy;
 use crate::pb::FILE_DESCRIPTOR_SET;
 use crate::pb::discovery_service_server::DiscoveryServiceServer;
@@ -57,6 +58,8 @@ pub struct Api {
     pub environment: Environment,
     /// The domains that can be neither allowed nor claimed.
     pub common_domains: Arc<CommonDomains>,
+    /// The roles that members can hold.
+    pub rbac: Arc<RbacPolicy>,
     /// The time: for the ids of calls and the times of factors.
     pub clock: Arc<dyn Clock>,
     /// Randomness: for the ids of calls.

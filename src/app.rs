@@ -1,6 +1,7 @@
 //! Puts the parts together and runs them.
 
 mod data_dir;
+pub mod files;
 pub mod healthcheck;
 mod readiness;
 pub mod shutdown;
@@ -20,8 +21,8 @@ use tonic_health::server::HealthReporter;
 use crate::api::Api;
 use crate::clock::Clock;
 use crate::config::{Backend, Config, ConfigError};
-use crate::domain::email_domain::CommonDomains;
 use crate::domain::ids::ProjectId;
+use crate::domain::rbac::PolicyError;
 use crate::entropy::Entropy;
 use crate::kv::{self, Keeper, ProcessKeeper, RedisKeeper};
 use crate::service::signing_keys::{self, Keys, LoadError};
@@ -32,6 +33,7 @@ use crate::tokens::jwt::Issuer;
 use crate::tokens::sealing::{SealingError, SealingKey};
 
 use data_dir::{DataDir, DataDirError};
+use files::Files;
 use shutdown::Shutdown;
 
 /// How long receipts and the answers of idempotency keys are kept.
@@ -62,6 +64,14 @@ pub enum StartError {
     /// The sealing key.
     #[error("the sealing key is not usable")]
     SealingKey(#[from] SealingError),
+    /// The policy file.
+    #[error("the file of --rbac-policy-file is not usable: {path}")]
+    RbacPolicy {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: PolicyError,
+    },
     /// The database.
     #[error("the database is not usable")]
     Store(#[from] store::ConnectError),
@@ -107,12 +117,12 @@ impl App {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, StartError> {
         let backend = config.backend()?;
+        let Files { sealing_key: named, common_domains, rbac } = Files::read(config)?;
         let embedded = matches!(backend, Backend::Embedded);
         let data_dir = (embedded || config.sealing_key_file.is_none())
             .then(|| DataDir::open(&config.data_dir, embedded))
             .transpose()?;
-        let sealing_key = sealing_key(config, data_dir.as_ref(), &*entropy)?;
-        let common_domains = Arc::new(common_domains(config)?);
+        let sealing_key = sealing_key(named, data_dir.as_ref(), &*entropy)?;
         // The last second of the lease is for what comes after the database has answered.
         let timeout = config.claim_lease.saturating_sub(Duration::from_secs(1));
         let store = match (&backend, &data_dir) {
@@ -151,6 +161,7 @@ impl App {
             service,
             environment: config.environment,
             common_domains,
+            rbac,
             clock: Arc::clone(&clock),
             entropy,
             max_call_duration: config.max_call_duration,
@@ -270,29 +281,13 @@ async fn keeper(
 }
 
 fn sealing_key(
-    config: &Config,
+    named: Option<SealingKey>,
     data_dir: Option<&DataDir>,
     entropy: &dyn Entropy,
 ) -> Result<SealingKey, StartError> {
-    match (&config.sealing_key_file, data_dir) {
-        (Some(path), _) => Ok(SealingKey::parse(&read("sealing-key-file", path)?)?),
+    match (named, data_dir) {
+        (Some(sealing_key), _) => Ok(sealing_key),
         (None, Some(data_dir)) => Ok(data_dir.sealing_key(entropy)?),
         (None, None) => Err(ConfigError::SealingKeyMissing.into()),
     }
-}
-
-fn common_domains(config: &Config) -> Result<CommonDomains, StartError> {
-    let Some(path) = &config.common_email_domains_file else {
-        return Ok(CommonDomains::default());
-    };
-    let text = read("common-email-domains-file", path)?;
-    let labels = text
-        .lines()
-        .map(|line| line.trim().to_lowercase())
-        .filter(|line| !line.is_empty() && !line.starts_with('#'));
-    Ok(CommonDomains::new(labels))
-}
-
-fn read(setting: &'static str, path: &PathBuf) -> Result<String, StartError> {
-    std::fs::read_to_string(path).map_err(|source| StartError::File { setting, path: path.clone(), source })
 }

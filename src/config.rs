@@ -30,7 +30,7 @@ pub enum Command {
     Serve,
     /// Bring the schema of the Postgres database up to date, and exit.
     Migrate,
-    /// Check the settings, print them without secrets, and exit.
+    /// Check the settings and the files they name, print them without secrets, and exit.
     CheckConfig,
     /// Ask the server at the listen address whether it serves; exit code 0 if it does.
     Healthcheck,
@@ -92,6 +92,11 @@ pub struct Config {
     /// place of the built-in list. Their domains can't be allowed or claimed.
     #[arg(long, global = true, env = "VESTIBULE_COMMON_EMAIL_DOMAINS_FILE")]
     pub common_email_domains_file: Option<PathBuf>,
+
+    /// A file with the roles and resources beyond the default ones, as JSON. Other roles can't be
+    /// assigned.
+    #[arg(long, global = true, env = "VESTIBULE_RBAC_POLICY_FILE")]
+    pub rbac_policy_file: Option<PathBuf>,
 
     /// How long a call that spends a token holds it. If its process dies, the token is free again
     /// after that. Everything that is recorded is recorded a second before. 3s to 60s.
@@ -211,6 +216,7 @@ impl Config {
             jwt_issuer,
             discovery_organization_creation,
             common_email_domains_file,
+            rbac_policy_file,
             claim_lease,
             max_call_duration,
             lame_duck,
@@ -239,6 +245,7 @@ impl Config {
             ("jwt-issuer", jwt_issuer.clone().unwrap_or_default()),
             ("discovery-organization-creation", discovery_organization_creation.to_string()),
             ("common-email-domains-file", path(common_email_domains_file)),
+            ("rbac-policy-file", path(rbac_policy_file)),
             ("claim-lease", duration(claim_lease)),
             ("max-call-duration", duration(max_call_duration)),
             ("lame-duck", duration(lame_duck)),

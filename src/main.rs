@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use clap::Parser as _;
 use tokio_util::task::TaskTracker;
+use vestibule::app::files::Files;
 use vestibule::app::healthcheck::healthcheck;
 use vestibule::app::shutdown::Shutdown;
 use vestibule::app::{self, App};
@@ -66,6 +67,7 @@ async fn migrate(config: &Config) -> Outcome {
 fn check_config(config: &Config) -> Outcome {
     config.backend()?;
     std::io::stdout().write_all(config.describe().as_bytes())?;
+    Files::read(config)?;
     Ok(ExitCode::SUCCESS)
 }
 

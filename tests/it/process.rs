@@ -2,6 +2,7 @@
 
 mod crashes;
 mod embedded;
+mod rbac_policy;
 mod refusals;
 mod settings;
 mod shutdown;

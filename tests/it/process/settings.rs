@@ -26,7 +26,7 @@ fn flags() -> Vec<(String, Option<String>)> {
 #[test]
 fn every_flag_has_its_environment_variable() {
     let flags = flags();
-    assert!(flags.len() >= 18, "{flags:?}");
+    assert!(flags.len() >= 19, "{flags:?}");
     for (flag, variable) in flags {
         let expected = format!("VESTIBULE_{}", flag.replace('-', "_").to_uppercase());
         assert_eq!(variable, Some(expected), "--{flag}");
@@ -76,6 +76,9 @@ async fn check_config_prints_every_setting_and_no_secret() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_environment_sets_what_flags_set_and_flags_win() {
     let folder = Folder::new();
+    folder.file("key", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+    folder.file("domains", "example");
+    folder.file("policy", "{}");
     let values = [
         ("listen-address", "127.0.0.1:1234"),
         ("http-address", "[::1]:4321"),
@@ -87,6 +90,7 @@ async fn the_environment_sets_what_flags_set_and_flags_win() {
         ("jwt-issuer", "https://issuer.example"),
         ("discovery-organization-creation", "false"),
         ("common-email-domains-file", "domains"),
+        ("rbac-policy-file", "policy"),
         ("claim-lease", "5s"),
         ("max-call-duration", "7s"),
         ("lame-duck", "9s"),

@@ -5,6 +5,7 @@ pub(super) mod discovery;
 pub(super) mod intermediate_session;
 mod json;
 pub(super) mod organization;
+mod roles;
 mod settings;
 
 use std::collections::HashMap;

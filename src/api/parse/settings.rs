@@ -6,12 +6,12 @@ use prost_types::Struct;
 use prost_types::value::Kind;
 
 use super::organization::Fields;
+use super::roles::role;
 use super::{Violations, root};
 use crate::api::Api;
 use crate::api::enums::ProtoEnum;
 use crate::domain::email_domain::EmailDomain;
 use crate::domain::ids::ConnectedAppId;
-use crate::domain::member::{ADMIN_ROLE, MEMBER_ROLE};
 use crate::domain::organization_settings::{
     MAX_FOREIGN_ID, MAX_LIST, OauthTenant, OrganizationSettings, RoleAssignment, SentSettings, TenantProvider,
 };
@@ -255,24 +255,13 @@ fn role_assignments(
             }
             false
         });
-        match assignment.role_id.as_str() {
-            ADMIN_ROLE => {
-                let Some(domain) = domain else { continue };
-                let assignment = RoleAssignment { domain, role_id: assignment.role_id };
-                if list.contains(&assignment) {
-                    violations.add(
-                        format!("{FIELD}[{index}]"),
-                        Reason::InvalidRbacRoleAssignment,
-                        "is listed twice",
-                    );
-                } else {
-                    list.push(assignment);
-                }
-            }
-            MEMBER_ROLE => {
-                violations.add(path("role_id"), Reason::CannotAssignDefaultRbacRoleId, "is everybody's role");
-            }
-            _ => violations.add(path("role_id"), Reason::InvalidRbacRoleId, "is not a known role"),
+        let role_id = role(api, violations, path("role_id"), assignment.role_id);
+        let (Some(domain), Some(role_id)) = (domain, role_id) else { continue };
+        let assignment = RoleAssignment { domain, role_id };
+        if list.contains(&assignment) {
+            violations.add(format!("{FIELD}[{index}]"), Reason::InvalidRbacRoleAssignment, "is listed twice");
+        } else {
+            list.push(assignment);
         }
     }
     list

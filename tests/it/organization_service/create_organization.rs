@@ -1,6 +1,7 @@
 mod fields;
 mod lists;
 mod names;
+mod roles;
 mod rules;
 
 use prost_types::Timestamp;

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use prost::Message as _;
 
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     "vestibule/v1/discovery_service.proto",
     "vestibule/v1/error_reason.proto",
     "vestibule/v1/intermediate_session_service.proto",
+    "vestibule/v1/member_service.proto",
     "vestibule/v1/organization_service.proto",
     "vestibule/v1/session_service.proto",
 ];

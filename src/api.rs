@@ -6,6 +6,7 @@ mod discovery_service;
 mod enums;
 mod http;
 mod intermediate_session_service;
+mod member_service;
 mod observe;
 mod organization_service;
 mod parse;
@@ -35,6 +36,7 @@ use crate::entropy::Entropy;
 use crate::pb::FILE_DESCRIPTOR_SET;
 use crate::pb::discovery_service_server::DiscoveryServiceServer;
 use crate::pb::intermediate_session_service_server::IntermediateSessionServiceServer;
+use crate::pb::member_service_server::MemberServiceServer;
 use crate::pb::organization_service_server::OrganizationServiceServer;
 use crate::pb::session_service_server::SessionServiceServer;
 use crate::service::Service;
@@ -70,9 +72,10 @@ pub struct Api {
 
 /// The services, as health checks name them, and whether each needs the keeper of intermediate
 /// sessions beside the database.
-pub const SERVICES: [(&str, bool); 4] = [
+pub const SERVICES: [(&str, bool); 5] = [
     (<DiscoveryServiceServer<Api> as NamedService>::NAME, true),
     (<IntermediateSessionServiceServer<Api> as NamedService>::NAME, true),
+    (<MemberServiceServer<Api> as NamedService>::NAME, false),
     (<OrganizationServiceServer<Api> as NamedService>::NAME, false),
     (<SessionServiceServer<Api> as NamedService>::NAME, false),
 ];
@@ -153,6 +156,7 @@ impl Api {
                 IntermediateSessionServiceServer::new(self.clone())
                     .max_decoding_message_size(MAX_MESSAGE_BYTES),
             )
+            .add_service(MemberServiceServer::new(self.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(
                 OrganizationServiceServer::new(self.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES),
             )

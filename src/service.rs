@@ -5,9 +5,11 @@ mod answers;
 pub mod discovery;
 pub mod error;
 pub mod intermediate_sessions;
+pub mod members;
 mod mint;
 pub mod organizations;
 pub mod signing_keys;
+mod write;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -11,11 +11,14 @@ mod keys;
 mod members;
 mod migrations;
 mod organizations;
+mod parameters;
 mod receipts;
 mod record;
+mod search;
 mod sessions;
 mod suspicion;
 mod sweep;
+mod transaction;
 
 use std::error::Error as StdError;
 use std::pin::pin;
@@ -23,18 +26,20 @@ use std::time::Duration;
 
 use crate::telemetry::chain;
 use sea_orm::{
-    ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbErr, QueryResult, RuntimeErr,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _, Value,
+    ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, QueryResult, RuntimeErr, Statement,
+    TransactionTrait as _, Value,
 };
 
 pub use connect::{ConnectError, connect_postgres, open_sqlite};
 pub use constraint::{CONSTRAINTS, Constraint};
 pub use idempotency::{KeptAnswer, StoredAnswer};
 pub use keys::SealedKey;
+pub use members::{Admins, Unique};
 pub use migrations::{MigrateError, SchemaError, migrate_postgres};
 pub use organizations::NamesTaken;
 pub use receipts::{Receipt, ReplayTarget};
 pub use record::{Creation, DiscoveryCreation, Purchase};
+pub use transaction::{Lock, Transaction};
 
 use suspicion::Suspicion;
 
@@ -45,10 +50,56 @@ enum Engine {
     Sqlite,
 }
 
+/// What the engines call differently.
+impl Engine {
+    fn statement(self, sql: &str, values: Vec<Value>) -> Statement {
+        let backend = match self {
+            Self::Postgres => DbBackend::Postgres,
+            Self::Sqlite => DbBackend::Sqlite,
+        };
+        Statement::from_sql_and_values(backend, sql, values)
+    }
+
+    /// The aggregate that gathers the ordered rows of a sub-query into a JSON array.
+    fn json_array(self) -> &'static str {
+        match self {
+            Self::Postgres => "jsonb_agg",
+            Self::Sqlite => "json_group_array",
+        }
+    }
+
+    /// A table of the texts in a column that is a JSON array; its one column is `value`.
+    fn json_elements(self, column: &str) -> String {
+        match self {
+            Self::Postgres => format!("jsonb_array_elements_text({column}) AS value"),
+            Self::Sqlite => format!("json_each({column})"),
+        }
+    }
+
+    /// The test for the role of an admin among the assigned ones, as the index has it.
+    fn assigned_admin(self) -> &'static str {
+        match self {
+            Self::Postgres => r#"assigned_roles @> '["stytch_admin"]'"#,
+            Self::Sqlite => r#"assigned_roles LIKE '%"stytch_admin"%'"#,
+        }
+    }
+
+    /// The test for a text within another, without regard to case; `pattern` is escaped with `\`.
+    fn contains(self, column: &str, pattern: &str) -> String {
+        match self {
+            Self::Postgres => format!("{column} ILIKE {pattern}"),
+            Self::Sqlite => format!("{column} LIKE {pattern} ESCAPE '\\'"),
+        }
+    }
+}
+
 /// The database. Cheap to clone; every call takes a connection of its own and gives it back.
 #[derive(Clone, Debug)]
 pub struct Store {
     connection: DatabaseConnection,
+    /// Where searches are run: connections of their own, so that slow ones never take those that logins
+    /// need.
+    searches: DatabaseConnection,
     engine: Engine,
     timeout: Duration,
     suspicion: Suspicion,
@@ -66,6 +117,9 @@ pub enum Error {
     /// The database could not be reached or did not start the work; nothing was written.
     #[error("the database is not available")]
     Unavailable(#[source] Source),
+    /// The statement took longer than the database lets it; nothing was written.
+    #[error("a database statement took too long")]
+    TooSlow(#[source] Source),
     /// The connection was lost, or time ran out, while the database worked: what was asked may have
     /// been written, or may still be.
     #[error("the outcome of a database statement is unknown")]
@@ -84,7 +138,7 @@ pub type Source = Box<dyn StdError + Send + Sync>;
 impl Store {
     /// Reads rows. Bounded by the store's timeout.
     async fn query(&self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>, Error> {
-        let statement = self.statement(sql.to_owned(), values);
+        let statement = self.engine.statement(sql, values);
         match self.bounded(self.connection.query_all_raw(statement)).await {
             // Nothing is written by a read, so nothing about it is unknown.
             Err(Error::UnknownOutcome(source)) => Err(Error::Unavailable(source)),
@@ -98,66 +152,35 @@ impl Store {
     }
 
     /// Runs one writing statement and tells how many rows it touched.
-    async fn execute(&self, sql: String, values: Vec<Value>) -> Result<u64, Error> {
-        let statement = self.statement(sql, values);
+    async fn execute(&self, sql: &str, values: Vec<Value>) -> Result<u64, Error> {
+        let statement = self.engine.statement(sql, values);
         Ok(self.bounded(self.connection.execute_raw(statement)).await?.rows_affected())
     }
 
     /// Writes the chain whole or not at all. `Ok(false)`: its guard refused it.
     async fn insert(&self, chain: chain::Chain) -> Result<bool, Error> {
-        let expected = chain.last_rows();
         match self.engine {
             Engine::Postgres => {
+                let expected = chain.last_rows();
                 let (sql, values) = chain.postgres();
-                Ok(self.execute(sql, values).await? == expected)
+                Ok(self.execute(&sql, values).await? == expected)
             }
-            Engine::Sqlite => {
-                let (guard, inserts) = chain.sqlite();
-                self.bounded(self.insert_in_transaction(guard, inserts)).await
-            }
+            Engine::Sqlite => self.transaction(async |transaction| transaction.insert(chain).await).await,
         }
-    }
-
-    async fn insert_in_transaction(
-        &self,
-        guard: Option<chain::Bound>,
-        inserts: Vec<chain::Bound>,
-    ) -> Result<bool, DbErr> {
-        // A transaction that begins by reading can't always go on to write.
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        let transaction: DatabaseTransaction = self.connection.begin_with_options(options).await?;
-        if let Some((sql, values)) = guard
-            && transaction.query_one_raw(self.statement(sql, values)).await?.is_some()
-        {
-            transaction.rollback().await?;
-            return Ok(false);
-        }
-        for (sql, values) in inserts {
-            transaction.execute_raw(self.statement(sql, values)).await?;
-        }
-        transaction.commit().await?;
-        Ok(true)
     }
 
     /// Runs the chain and takes it back, to learn which rule it would break.
     async fn rehearse(&self, chain: chain::Chain) -> Result<(), Error> {
         let (sql, values) = chain.postgres();
         let rehearsal = async {
-            let transaction: DatabaseTransaction = self.connection.begin().await?;
-            transaction.execute_raw(self.statement(sql, values)).await?;
+            let transaction = self.connection.begin().await?;
+            transaction.execute_raw(self.engine.statement(&sql, values)).await?;
             transaction.rollback().await
         };
         match self.bounded(rehearsal).await {
             Err(Error::UnknownOutcome(source)) => Err(Error::Unavailable(source)),
             other => other,
         }
-    }
-
-    fn statement(&self, sql: String, values: Vec<Value>) -> Statement {
-        Statement::from_sql_and_values(self.connection.get_database_backend(), sql, values)
     }
 
     async fn bounded<T>(&self, work: impl Future<Output = Result<T, DbErr>>) -> Result<T, Error> {
@@ -174,14 +197,6 @@ impl Store {
         outcome
     }
 
-    /// The SQL that gathers the ordered rows of a sub-query into a JSON array.
-    fn json_array(&self) -> &'static str {
-        match self.engine {
-            Engine::Postgres => "jsonb_agg",
-            Engine::Sqlite => "json_group_array",
-        }
-    }
-
     /// Asks the database for nothing, to learn whether it answers.
     ///
     /// # Errors
@@ -192,8 +207,10 @@ impl Store {
 
     /// Gives every connection back. Nothing works afterwards.
     pub async fn close(self) {
-        if let Err(error) = self.connection.close().await {
-            tracing::warn!(error = chain(&error), "the database connections did not close");
+        for connection in [self.searches, self.connection] {
+            if let Err(error) = connection.close().await {
+                tracing::warn!(error = chain(&error), "the database connections did not close");
+            }
         }
     }
 }
@@ -234,11 +251,11 @@ fn from_refusal(refusal: &dyn sqlx::error::DatabaseError) -> Option<Error> {
         "40001" | "40P01" | "55P03" | "5" | "6" | "261" | "262" | "517" | "773" => {
             Some(Error::Conflict(source()))
         }
-        // statement timeout; read-only: a standby after a failover; starting up; too many connections;
-        // disk full, out of memory; SQLITE_FULL
-        "57014" | "25006" | "57P03" | "53300" | "53100" | "53200" | "13" => {
-            Some(Error::Unavailable(source()))
-        }
+        // statement timeout
+        "57014" => Some(Error::TooSlow(source())),
+        // read-only: a standby after a failover; starting up; too many connections; disk full, out of
+        // memory; SQLITE_FULL
+        "25006" | "57P03" | "53300" | "53100" | "53200" | "13" => Some(Error::Unavailable(source())),
         // terminated while it worked: a commit may have gone through just before
         "57P01" | "57P02" | "57P05" | "40003" => Some(Error::UnknownOutcome(source())),
         // connection exceptions, which poolers report for a server that they have lost; SQLITE_IOERR

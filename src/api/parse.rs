@@ -1,11 +1,16 @@
 //! From messages to the words of the domain. Every rule that a request breaks is collected; nothing
 //! below this module sees a value that breaks one.
 
+mod batch;
 pub(super) mod discovery;
 pub(super) mod intermediate_session;
 mod json;
+pub(super) mod member;
 pub(super) mod organization;
 mod roles;
+pub(super) mod search;
+mod search_filters;
+mod sent;
 mod settings;
 
 use std::collections::HashMap;
@@ -16,7 +21,8 @@ use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use tonic::Status;
 
-use super::status;
+use super::{Api, status};
+use crate::domain::ids::Environment;
 use crate::domain::reason::{Reason, Violation};
 use crate::pb::FILE_DESCRIPTOR_SET;
 use crate::tokens::opaque::IntermediateToken;
@@ -60,6 +66,15 @@ impl Violations {
         value: Result<T, E>,
     ) -> Option<T> {
         value.map_err(|rule| self.add(field, reason, rule)).ok()
+    }
+
+    /// Notes that a field has an id of the other environment.
+    fn other_environment(&mut self, api: &Api, field: impl Into<String>) {
+        let (reason, rule) = match api.environment {
+            Environment::Test => (Reason::LiveIdUsedInTestEnvironment, "is an id of a live deployment"),
+            Environment::Live => (Reason::TestIdUsedInLiveEnvironment, "is an id of a test deployment"),
+        };
+        self.add(field, reason, rule);
     }
 
     /// Whether something is wrong with the field or an entry of it.

@@ -3,6 +3,7 @@
 mod intermediate_session;
 mod member;
 mod organization;
+mod search;
 mod session;
 
 use prost_types::value::Kind;
@@ -13,6 +14,7 @@ use time::OffsetDateTime;
 pub(super) use intermediate_session::intermediate_session;
 pub(super) use member::member;
 pub(super) use organization::organization;
+pub(super) use search::results_metadata;
 pub(super) use session::{jwk, member_session};
 
 use crate::domain::json::JsonObject;

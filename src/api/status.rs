@@ -24,8 +24,14 @@ pub(super) fn from_error(error: Error) -> Status {
     match error {
         Error::Invalid(violations) => invalid(&violations),
         Error::NotFound { reason, message } => plain(Code::NotFound, reason, message),
-        Error::AlreadyExists(violation) => {
-            with_violations(Code::AlreadyExists, std::slice::from_ref(&violation))
+        Error::AlreadyExists(violations) => with_violations(Code::AlreadyExists, &violations),
+        Error::Stale => {
+            let message = "the etag is not that of the current version: read it again";
+            plain(Code::Aborted, Reason::EtagMismatch, message)
+        }
+        Error::SearchTimeout => {
+            let message = "the search took too long: search for something more specific";
+            plain(Code::DeadlineExceeded, Reason::SearchTimeout, message)
         }
         Error::Precondition { reason, message } => plain(Code::FailedPrecondition, reason, message),
         Error::Busy { reason, message, retry_after } => retry(Code::Aborted, reason, message, retry_after),

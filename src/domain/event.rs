@@ -11,7 +11,13 @@ published! {
     /// What happened.
     EventType {
         OrganizationCreated = "organization.created",
+        OrganizationUpdated = "organization.updated",
+        OrganizationDeleted = "organization.deleted",
         MemberCreated = "member.created",
+        MemberInvited = "member.invited",
+        MemberUpdated = "member.updated",
+        MemberDeleted = "member.deleted",
+        MemberReactivated = "member.reactivated",
         SessionCreated = "session.created",
     }
 }
@@ -60,5 +66,19 @@ impl Event {
             data: JsonObject::new(),
             created_at: now,
         }
+    }
+
+    /// The event as one of a member.
+    #[must_use]
+    pub fn of_member(mut self, member_id: MemberId) -> Self {
+        self.member_id = Some(member_id);
+        self
+    }
+
+    /// The event with the names of the fields that changed, never their values.
+    #[must_use]
+    pub fn with_changed(mut self, fields: &[&'static str]) -> Self {
+        self.data.insert("changed_fields".to_owned(), fields.into());
+        self
     }
 }

@@ -172,6 +172,12 @@ kinds! {
     KeyId KeyKind = "jwk";
     /// Identifies a connected app.
     ConnectedAppId ConnectedAppKind = "connected-app";
+    /// Identifies an SSO connection that speaks SAML.
+    SamlConnectionId SamlConnectionKind = "saml-connection";
+    /// Identifies an SSO connection that speaks OpenID Connect.
+    OidcConnectionId OidcConnectionKind = "oidc-connection";
+    /// Identifies an SSO connection of another organization.
+    ExternalConnectionId ExternalConnectionKind = "external-connection";
     /// Identifies an event.
     EventId EventKind = "event";
 }

@@ -7,7 +7,19 @@ use super::email_address::EmailAddress;
 use super::email_domain::EmailDomain;
 use super::ids::{EmailId, MemberId, OauthRegistrationId, OrganizationId};
 use super::json::JsonObject;
-use super::organization_settings::{RoleAssignment, UnknownValue, published};
+use super::organization::first_version;
+use super::organization_settings::{MfaMethod, RoleAssignment, UnknownValue, published};
+use super::phone_number::PhoneNumber;
+use super::slug::ExternalId;
+
+/// The most characters of a member's name.
+pub const MAX_MEMBER_NAME: usize = 256;
+
+/// The most roles that can be assigned to one member.
+pub const MAX_ROLES: usize = 100;
+
+/// The most members that can be created at once.
+pub const MAX_BATCH: usize = 1_000;
 
 /// The role that every member holds and nobody can be given.
 pub const MEMBER_ROLE: &str = "stytch_member";
@@ -37,10 +49,21 @@ pub struct Member {
     pub email_address_verified: bool,
     pub status: MemberStatus,
     pub name: String,
+    #[serde(default)]
+    pub external_id: Option<ExternalId>,
+    /// In the order in which they were retired.
+    #[serde(default)]
+    pub retired_email_addresses: Vec<RetiredEmailAddress>,
     pub is_breakglass: bool,
     /// The roles assigned to this very member.
     pub assigned_roles: Vec<String>,
     pub mfa_enrolled: bool,
+    #[serde(default)]
+    pub mfa_phone_number: Option<PhoneNumber>,
+    #[serde(default)]
+    pub mfa_phone_number_verified: bool,
+    #[serde(default)]
+    pub default_mfa_method: Option<MfaMethod>,
     pub oauth_registrations: Vec<OauthRegistration>,
     pub trusted_metadata: JsonObject,
     pub untrusted_metadata: JsonObject,
@@ -48,6 +71,27 @@ pub struct Member {
     pub created_at: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339")]
     pub updated_at: OffsetDateTime,
+    /// How often the member has changed; the etag is made of it. 1: never.
+    #[serde(default = "first_version")]
+    pub version: i64,
+}
+
+/// An address that a member had before.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RetiredEmailAddress {
+    /// Identifies the address.
+    pub email_id: EmailId,
+    /// The address.
+    pub email_address: EmailAddress,
+}
+
+/// How a caller names a member of an organization.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MemberName {
+    /// By its id.
+    Id(MemberId),
+    /// By its external id.
+    ExternalId(ExternalId),
 }
 
 /// A member's account at an OAuth provider.
@@ -78,6 +122,12 @@ pub struct EffectiveRole {
 }
 
 impl Member {
+    /// Whether the member holds [`ADMIN_ROLE`], for whatever reason.
+    #[must_use]
+    pub fn is_admin(&self, by_domain: &[RoleAssignment]) -> bool {
+        self.roles(by_domain).iter().any(|role| role.role_id == ADMIN_ROLE)
+    }
+
     /// The roles that the member holds: everybody's, the assigned ones, and those that the
     /// organization gives to the domain of the address once the address is verified.
     #[must_use]

@@ -30,10 +30,19 @@ pub struct Organization {
     pub created_at: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339")]
     pub updated_at: OffsetDateTime,
+    /// How often the organization has changed; the etag is made of it. 1: never.
+    #[serde(default = "first_version")]
+    pub version: i64,
+}
+
+/// The version of what has never changed.
+#[must_use]
+pub fn first_version() -> i64 {
+    1
 }
 
 /// How a caller names an organization.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum OrganizationName {
     /// By its id.
     Id(OrganizationId),

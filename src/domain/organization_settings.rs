@@ -160,7 +160,11 @@ pub struct OauthTenant {
     reason = "each is documented by the field of the same name of the proto message Organization"
 )]
 pub struct OrganizationSettings {
+    #[serde(default)]
+    pub sso_default_connection_id: Option<String>,
     pub sso_jit_provisioning: SsoJitProvisioning,
+    #[serde(default)]
+    pub sso_jit_provisioning_allowed_connections: Vec<String>,
     pub email_allowed_domains: Vec<EmailDomain>,
     pub email_jit_provisioning: EmailJitProvisioning,
     pub email_invites: EmailInvites,
@@ -179,41 +183,47 @@ pub struct OrganizationSettings {
     pub allowed_third_party_connected_apps: Vec<String>,
 }
 
-/// The settings that a caller sent, each valid by itself. An empty list is "not sent".
+/// The settings that a caller sent, each valid by itself.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[expect(
     missing_docs,
     reason = "each is documented by the field of the same name of the proto message Organization"
 )]
 pub struct SentSettings {
+    /// `Some(None)`: to be taken away.
+    pub sso_default_connection_id: Option<Option<String>>,
     pub sso_jit_provisioning: Option<SsoJitProvisioning>,
-    pub email_allowed_domains: Vec<EmailDomain>,
+    pub sso_jit_provisioning_allowed_connections: Option<Vec<String>>,
+    pub email_allowed_domains: Option<Vec<EmailDomain>>,
     pub email_jit_provisioning: Option<EmailJitProvisioning>,
     pub email_invites: Option<EmailInvites>,
     pub auth_methods: Option<AuthMethods>,
-    pub allowed_auth_methods: Vec<AuthMethod>,
+    pub allowed_auth_methods: Option<Vec<AuthMethod>>,
     pub mfa_policy: Option<MfaPolicy>,
     pub mfa_methods: Option<MfaMethods>,
-    pub allowed_mfa_methods: Vec<MfaMethod>,
-    pub rbac_email_implicit_role_assignments: Vec<RoleAssignment>,
+    pub allowed_mfa_methods: Option<Vec<MfaMethod>>,
+    pub rbac_email_implicit_role_assignments: Option<Vec<RoleAssignment>>,
     pub oauth_tenant_jit_provisioning: Option<OauthTenantJitProvisioning>,
     pub allowed_oauth_tenants: Option<Vec<OauthTenant>>,
-    pub claimed_email_domains: Vec<EmailDomain>,
+    pub claimed_email_domains: Option<Vec<EmailDomain>>,
     pub first_party_connected_apps_allowed_type: Option<ConnectedAppsAllowedType>,
-    pub allowed_first_party_connected_apps: Vec<String>,
+    pub allowed_first_party_connected_apps: Option<Vec<String>>,
     pub third_party_connected_apps_allowed_type: Option<ConnectedAppsAllowedType>,
-    pub allowed_third_party_connected_apps: Vec<String>,
+    pub allowed_third_party_connected_apps: Option<Vec<String>>,
 }
+
+/// The fields that decide together whether anybody can join.
+const ENTRY: [&str; 3] = ["sso_jit_provisioning", "email_jit_provisioning", "email_invites"];
 
 impl SentSettings {
     /// Whether a setting was sent that makes the default of `email_invites` stricter. Those about
     /// second factors, roles, apps and claimed domains do not: they let nobody in.
     fn restricts_entry(&self) -> bool {
         self.sso_jit_provisioning.is_some()
-            || !self.email_allowed_domains.is_empty()
+            || self.email_allowed_domains.is_some()
             || self.email_jit_provisioning.is_some()
             || self.auth_methods.is_some()
-            || !self.allowed_auth_methods.is_empty()
+            || self.allowed_auth_methods.is_some()
             || self.oauth_tenant_jit_provisioning.is_some()
             || self.allowed_oauth_tenants.is_some()
     }
@@ -223,45 +233,86 @@ impl SentSettings {
     /// # Errors
     /// Every cross-field rule that the result breaks.
     pub fn with_defaults(self) -> Result<OrganizationSettings, Vec<Violation>> {
-        let mut defaulted = Vec::new();
-        let default_invites =
+        let sent = [
+            self.sso_jit_provisioning.is_some(),
+            self.email_jit_provisioning.is_some(),
+            self.email_invites.is_some(),
+        ];
+        let defaulted: Vec<_> =
+            ENTRY.into_iter().zip(sent).filter(|(_, sent)| !sent).map(|(field, _)| field).collect();
+        let email_invites =
             if self.restricts_entry() { EmailInvites::NotAllowed } else { EmailInvites::AllAllowed };
-        if self.sso_jit_provisioning.is_none() {
-            defaulted.push("sso_jit_provisioning");
-        }
-        if self.email_jit_provisioning.is_none() {
-            defaulted.push("email_jit_provisioning");
-        }
-        if self.email_invites.is_none() {
-            defaulted.push("email_invites");
-        }
-        let settings = OrganizationSettings {
-            sso_jit_provisioning: self.sso_jit_provisioning.unwrap_or(SsoJitProvisioning::AllAllowed),
-            email_allowed_domains: self.email_allowed_domains,
-            email_jit_provisioning: self.email_jit_provisioning.unwrap_or(EmailJitProvisioning::NotAllowed),
-            email_invites: self.email_invites.unwrap_or(default_invites),
-            auth_methods: self.auth_methods.unwrap_or(AuthMethods::AllAllowed),
-            allowed_auth_methods: self.allowed_auth_methods,
-            mfa_policy: self.mfa_policy.unwrap_or(MfaPolicy::Optional),
-            mfa_methods: self.mfa_methods.unwrap_or(MfaMethods::AllAllowed),
-            allowed_mfa_methods: self.allowed_mfa_methods,
-            rbac_email_implicit_role_assignments: self.rbac_email_implicit_role_assignments,
-            oauth_tenant_jit_provisioning: self
-                .oauth_tenant_jit_provisioning
-                .unwrap_or(OauthTenantJitProvisioning::NotAllowed),
-            allowed_oauth_tenants: self.allowed_oauth_tenants.unwrap_or_default(),
-            claimed_email_domains: self.claimed_email_domains,
-            first_party_connected_apps_allowed_type: self
-                .first_party_connected_apps_allowed_type
-                .unwrap_or(ConnectedAppsAllowedType::AllAllowed),
-            allowed_first_party_connected_apps: self.allowed_first_party_connected_apps,
-            third_party_connected_apps_allowed_type: self
-                .third_party_connected_apps_allowed_type
-                .unwrap_or(ConnectedAppsAllowedType::AllAllowed),
-            allowed_third_party_connected_apps: self.allowed_third_party_connected_apps,
-        };
+        let settings = self.over(OrganizationSettings { email_invites, ..OrganizationSettings::default() });
         let violations = settings.violations(&defaulted);
         if violations.is_empty() { Ok(settings) } else { Err(violations) }
+    }
+
+    /// Changes the settings of an organization.
+    ///
+    /// # Errors
+    /// Every cross-field rule that the result breaks.
+    pub fn update(self, stored: OrganizationSettings) -> Result<OrganizationSettings, Vec<Violation>> {
+        // An organization can be created RESTRICTED and without connections; only who changes these two
+        // has to mind.
+        let about_sso =
+            self.sso_jit_provisioning.is_some() || self.sso_jit_provisioning_allowed_connections.is_some();
+        let settings = self.over(stored);
+        let mut violations = settings.violations(&[]);
+        if about_sso
+            && settings.sso_jit_provisioning == SsoJitProvisioning::Restricted
+            && settings.sso_jit_provisioning_allowed_connections.is_empty()
+        {
+            violations.push(needs(
+                "sso_jit_provisioning",
+                Reason::InvalidRestrictedSsoSetting,
+                "sso_jit_provisioning_allowed_connections",
+            ));
+        }
+        if violations.is_empty() { Ok(settings) } else { Err(violations) }
+    }
+
+    /// What was sent, and the rest from `below`.
+    fn over(self, below: OrganizationSettings) -> OrganizationSettings {
+        macro_rules! over {
+            ($($field:ident)*) => {
+                OrganizationSettings { $($field: self.$field.unwrap_or(below.$field),)* }
+            };
+        }
+        over!(
+            sso_default_connection_id sso_jit_provisioning sso_jit_provisioning_allowed_connections
+            email_allowed_domains email_jit_provisioning email_invites auth_methods allowed_auth_methods
+            mfa_policy mfa_methods allowed_mfa_methods rbac_email_implicit_role_assignments
+            oauth_tenant_jit_provisioning allowed_oauth_tenants claimed_email_domains
+            first_party_connected_apps_allowed_type allowed_first_party_connected_apps
+            third_party_connected_apps_allowed_type allowed_third_party_connected_apps
+        )
+    }
+}
+
+/// The settings of an organization for which nobody has sent any.
+impl Default for OrganizationSettings {
+    fn default() -> Self {
+        Self {
+            sso_default_connection_id: None,
+            sso_jit_provisioning: SsoJitProvisioning::AllAllowed,
+            sso_jit_provisioning_allowed_connections: Vec::new(),
+            email_allowed_domains: Vec::new(),
+            email_jit_provisioning: EmailJitProvisioning::NotAllowed,
+            email_invites: EmailInvites::AllAllowed,
+            auth_methods: AuthMethods::AllAllowed,
+            allowed_auth_methods: Vec::new(),
+            mfa_policy: MfaPolicy::Optional,
+            mfa_methods: MfaMethods::AllAllowed,
+            allowed_mfa_methods: Vec::new(),
+            rbac_email_implicit_role_assignments: Vec::new(),
+            oauth_tenant_jit_provisioning: OauthTenantJitProvisioning::NotAllowed,
+            allowed_oauth_tenants: Vec::new(),
+            claimed_email_domains: Vec::new(),
+            first_party_connected_apps_allowed_type: ConnectedAppsAllowedType::AllAllowed,
+            allowed_first_party_connected_apps: Vec::new(),
+            third_party_connected_apps_allowed_type: ConnectedAppsAllowedType::AllAllowed,
+            allowed_third_party_connected_apps: Vec::new(),
+        }
     }
 }
 
@@ -324,12 +375,11 @@ fn needs(field: &'static str, reason: Reason, list: &'static str) -> Violation {
 }
 
 fn nobody_can_join(defaulted: &[&'static str]) -> Violation {
-    const FIELDS: [&str; 3] = ["sso_jit_provisioning", "email_jit_provisioning", "email_invites"];
-    let field = FIELDS.into_iter().find(|field| !defaulted.contains(field)).unwrap_or(FIELDS[0]);
+    let field = ENTRY.into_iter().find(|field| !defaulted.contains(field)).unwrap_or(ENTRY[0]);
     let mut description = String::from(
         "sso_jit_provisioning, email_jit_provisioning and email_invites may not all be NOT_ALLOWED",
     );
-    let at_fault: Vec<_> = FIELDS.into_iter().filter(|field| defaulted.contains(field)).collect();
+    let at_fault: Vec<_> = ENTRY.into_iter().filter(|field| defaulted.contains(field)).collect();
     let reason = Reason::InvalidOrganizationAuthFactorSetting;
     if at_fault.is_empty() {
         return Violation::new(field, reason, description);

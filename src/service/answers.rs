@@ -10,9 +10,9 @@ use time::OffsetDateTime;
 
 use super::Service;
 use super::error::Error;
-use crate::domain::call::Call;
+use crate::domain::call::{Call, Idempotency};
 use crate::domain::reason::{Reason, Violation};
-use crate::store::StoredAnswer;
+use crate::store::{KeptAnswer, StoredAnswer};
 
 /// The row that makes a repeat of the call recognizable; `None` when the caller sent no key.
 pub(super) fn stored_answer(
@@ -43,13 +43,24 @@ impl Service {
         let Some(kept) = self.parts.store.answer_find(&call.caller.name, &idempotency.key_hash).await? else {
             return Ok(None);
         };
-        if kept.method != idempotency.method || kept.request_hash != idempotency.request_hash {
-            return Err(Error::invalid(Violation::new(
-                "idempotency-key",
-                Reason::IdempotencyKeyReused,
-                "the idempotency key was used for another request",
-            )));
-        }
-        serde_json::from_value(kept.answer).map(Some).map_err(Error::internal)
+        same_answer(idempotency, kept).map(Some)
     }
+}
+
+/// The kept answer, if it is that of the same request.
+///
+/// # Errors
+/// `IDEMPOTENCY_KEY_REUSED` when it is that of another one.
+pub(super) fn same_answer<T: DeserializeOwned>(
+    idempotency: &Idempotency,
+    kept: KeptAnswer,
+) -> Result<T, Error> {
+    if kept.method != idempotency.method || kept.request_hash != idempotency.request_hash {
+        return Err(Error::invalid(Violation::new(
+            "idempotency-key",
+            Reason::IdempotencyKeyReused,
+            "the idempotency key was used for another request",
+        )));
+    }
+    serde_json::from_value(kept.answer).map_err(Error::internal)
 }

@@ -25,9 +25,9 @@ pub enum Error {
         /// Why, in words.
         message: &'static str,
     },
-    /// Somebody else has it; choose another.
-    #[error("{}", .0.description)]
-    AlreadyExists(Violation),
+    /// Somebody else has it; choose another. Never empty.
+    #[error("something of the request is taken")]
+    AlreadyExists(Vec<Violation>),
     /// Change what stands first.
     #[error("{message}")]
     Precondition {
@@ -36,6 +36,12 @@ pub enum Error {
         /// Why, in words.
         message: &'static str,
     },
+    /// It is not what it was when it was read; read it again and decide anew.
+    #[error("the etag is stale")]
+    Stale,
+    /// Search for something more specific.
+    #[error("the search took too long")]
+    SearchTimeout,
     /// Another call is in the way; try again shortly.
     #[error("{message}")]
     Busy {
@@ -63,6 +69,22 @@ impl Error {
     /// One violation of one field.
     pub(super) fn invalid(violation: Violation) -> Self {
         Self::Invalid(vec![violation])
+    }
+
+    /// Something of one field is taken.
+    pub(super) fn taken(violation: Violation) -> Self {
+        Self::AlreadyExists(vec![violation])
+    }
+
+    pub(super) fn precondition(reason: Reason, message: &'static str) -> Self {
+        Self::Precondition { reason, message }
+    }
+
+    pub(super) fn member_not_found() -> Self {
+        Self::NotFound {
+            reason: Reason::MemberNotFound,
+            message: "there is no such member in the organization",
+        }
     }
 
     pub(super) fn intermediate_session_not_found() -> Self {
@@ -102,13 +124,23 @@ impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::Conflict(_) => Self::concurrent(),
-            store::Error::Unavailable(_) | store::Error::UnknownOutcome(_) => {
+            store::Error::Unavailable(_) | store::Error::TooSlow(_) | store::Error::UnknownOutcome(_) => {
                 Self::Unavailable { retry_after: RETRY_AFTER, source: Box::new(error) }
             }
             // A use case that can break a rule answers for it before it comes here.
             store::Error::Violates(_) | store::Error::Corrupt(_) | store::Error::Database(_) => {
                 Self::Internal(Box::new(error))
             }
+        }
+    }
+}
+
+impl Error {
+    /// The error of a search: what takes too long is the caller's to narrow.
+    pub(super) fn of_search(error: store::Error) -> Self {
+        match error {
+            store::Error::TooSlow(_) => Self::SearchTimeout,
+            error => error.into(),
         }
     }
 }

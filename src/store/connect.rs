@@ -25,6 +25,12 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a statement waits for a lock that another transaction holds.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How long a statement of a search may take.
+const SEARCH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Searches get one connection in so many.
+const SEARCH_SHARE: u32 = 4;
+
 /// How long the server keeps the locks of a transaction whose client says nothing, or whose machine
 /// is gone.
 const ABANDONED_TIMEOUT: Duration = Duration::from_secs(5);
@@ -85,8 +91,37 @@ pub async fn connect_postgres(
         ("plan_cache_mode", "force_generic_plan".to_owned()),
     ]);
     let suspicion = Suspicion::none(max_connections);
-    let pool = PgPoolOptions::new()
-        .max_connections(max_connections)
+    let for_searches = (max_connections / SEARCH_SHARE).max(1);
+    // What is looked for decides how: a plan for any pattern serves none. No compiling: it costs more than
+    // what a page of rows takes.
+    let searching = options.clone().options([
+        ("statement_timeout", milliseconds(SEARCH_TIMEOUT.min(statement_timeout))),
+        ("plan_cache_mode", "force_custom_plan".to_owned()),
+        ("jit", "off".to_owned()),
+    ]);
+    let pool = |connections: u32| pool_options(connections, suspicion.clone(), timeout);
+    let store = Store {
+        connection: SqlxPostgresConnector::from_sqlx_postgres_pool(
+            pool(max_connections.saturating_sub(for_searches).max(1))
+                .connect_with(options)
+                .await
+                .map_err(ConnectError::Unreachable)?,
+        ),
+        searches: SqlxPostgresConnector::from_sqlx_postgres_pool(
+            pool(for_searches).connect_lazy_with(searching),
+        ),
+        engine: Engine::Postgres,
+        timeout,
+        suspicion,
+    };
+    store.check_schema().await?;
+    Ok(store)
+}
+
+/// What both pools have in common.
+fn pool_options(connections: u32, suspicion: Suspicion, timeout: Duration) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
         .before_acquire({
@@ -96,25 +131,11 @@ pub async fn connect_postgres(
                 Box::pin(async move { Ok(trusted || answers(connection, IDLE_PING_TIMEOUT).await) })
             }
         })
-        .after_release({
-            let suspicion = suspicion.clone();
-            move |connection, _| {
-                let suspected = suspicion.falls_on_next();
-                // What was given up may still run until the server's own timeout.
-                Box::pin(async move { Ok(!suspected || answers(connection, timeout).await) })
-            }
+        .after_release(move |connection, _| {
+            let suspected = suspicion.falls_on_next();
+            // What was given up may still run until the server's own timeout.
+            Box::pin(async move { Ok(!suspected || answers(connection, timeout).await) })
         })
-        .connect_with(options)
-        .await
-        .map_err(ConnectError::Unreachable)?;
-    let store = Store {
-        connection: SqlxPostgresConnector::from_sqlx_postgres_pool(pool),
-        engine: Engine::Postgres,
-        timeout,
-        suspicion,
-    };
-    store.check_schema().await?;
-    Ok(store)
 }
 
 /// Whether the server answers on this connection in time.
@@ -144,7 +165,8 @@ pub async fn open_sqlite(file: &Path, timeout: Duration) -> Result<Store, Connec
         .map_err(ConnectError::Unreachable)?;
     migrations::migrate_sqlite(&pool).await?;
     Ok(Store {
-        connection: SqlxSqliteConnector::from_sqlx_sqlite_pool(pool),
+        connection: SqlxSqliteConnector::from_sqlx_sqlite_pool(pool.clone()),
+        searches: SqlxSqliteConnector::from_sqlx_sqlite_pool(pool),
         engine: Engine::Sqlite,
         timeout,
         suspicion: Suspicion::none(1),

@@ -1,7 +1,9 @@
 //! Events, written in the transaction that made them happen.
 
+use sea_orm::Value;
+
 use super::chain::{Chain, Column};
-use super::json_value;
+use super::{Error, Transaction, json_value};
 use crate::domain::event::Event;
 use crate::domain::ids::Id;
 
@@ -20,19 +22,30 @@ const EVENT: &[Column] = &[
 impl Chain {
     /// Adds events, in this order.
     pub(super) fn events(&mut self, events: &[Event]) {
-        let rows = events.iter().map(|event| {
-            vec![
-                event.id.uuid().into(),
-                event.event_type.as_str().into(),
-                event.organization_id.uuid().into(),
-                event.member_id.map(Id::uuid).into(),
-                event.session_id.map(Id::uuid).into(),
-                event.caller.as_str().into(),
-                event.request_id.as_str().into(),
-                json_value(&event.data),
-                event.created_at.into(),
-            ]
-        });
-        self.rows("events", EVENT, rows.collect());
+        self.rows("events", EVENT, events.iter().map(row).collect());
+    }
+}
+
+fn row(event: &Event) -> Vec<Value> {
+    vec![
+        event.id.uuid().into(),
+        event.event_type.as_str().into(),
+        event.organization_id.uuid().into(),
+        event.member_id.map(Id::uuid).into(),
+        event.session_id.map(Id::uuid).into(),
+        event.caller.as_str().into(),
+        event.request_id.as_str().into(),
+        json_value(&event.data),
+        event.created_at.into(),
+    ]
+}
+
+impl Transaction {
+    /// Adds events, in this order.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn events_insert(&self, events: &[Event]) -> Result<(), Error> {
+        self.insert_rows("events", EVENT, events.iter().map(row).collect()).await
     }
 }

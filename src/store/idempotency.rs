@@ -1,9 +1,10 @@
 //! What a repeated call is answered with.
 
+use sea_orm::QueryResult;
 use time::OffsetDateTime;
 
 use super::chain::{Chain, Column};
-use super::{Constraint, Engine, Error, Store, column};
+use super::{Constraint, Engine, Error, Store, Transaction, column};
 use crate::domain::call::Idempotency;
 
 const RECORD: &[Column] = &[
@@ -59,6 +60,64 @@ impl Chain {
     }
 }
 
+const READ: &str =
+    "SELECT method, request_hash, answer FROM idempotency_records WHERE caller = $1 AND key_hash = $2";
+
+fn kept(row: QueryResult) -> Result<KeptAnswer, Error> {
+    Ok(KeptAnswer {
+        method: column(&row, "method")?,
+        request_hash: column(&row, "request_hash")?,
+        answer: column(&row, "answer")?,
+    })
+}
+
+impl Transaction {
+    /// Takes a key for the call that this transaction belongs to, before it does anything else. Waits for
+    /// a call that has just taken it. `None`: it is taken now, and [`Transaction::answer_fill`] follows;
+    /// else what an earlier call was answered.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when that call takes too long; as [`Error`] says.
+    pub async fn answer_reserve(
+        &self,
+        caller: &str,
+        idempotency: &Idempotency,
+        now: OffsetDateTime,
+    ) -> Result<Option<KeptAnswer>, Error> {
+        let sql = "INSERT INTO idempotency_records (caller, key_hash, method, request_hash, answer, created_at) \
+                   VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (caller, key_hash) DO NOTHING";
+        let key = || idempotency.key_hash.to_vec().into();
+        let values = vec![
+            caller.into(),
+            key(),
+            idempotency.method.into(),
+            idempotency.request_hash.to_vec().into(),
+            serde_json::Value::Null.into(),
+            now.into(),
+        ];
+        if self.execute(sql, values).await? == 1 {
+            return Ok(None);
+        }
+        let row = self.query_one(READ, vec![caller.into(), key()]).await?;
+        row.map(kept).transpose()?.map_or(Err(Error::Corrupt("idempotency_records")), |kept| Ok(Some(kept)))
+    }
+
+    /// Says what the repeats of the call are answered with.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn answer_fill(
+        &self,
+        caller: &str,
+        idempotency: &Idempotency,
+        answer: serde_json::Value,
+    ) -> Result<(), Error> {
+        let sql = "UPDATE idempotency_records SET answer = $3 WHERE caller = $1 AND key_hash = $2";
+        let values = vec![caller.into(), idempotency.key_hash.to_vec().into(), answer.into()];
+        self.execute(sql, values).await.map(drop)
+    }
+}
+
 impl Store {
     /// Reads what stands under a caller's key. Waits for a call that is just writing it, at most the
     /// lock timeout.
@@ -74,15 +133,7 @@ impl Store {
     }
 
     async fn answer_read(&self, caller: &str, key_hash: &[u8; 32]) -> Result<Option<KeptAnswer>, Error> {
-        let sql = "SELECT method, request_hash, answer FROM idempotency_records WHERE caller = $1 AND key_hash = $2";
-        let Some(row) = self.query_one(sql, vec![caller.into(), key_hash.to_vec().into()]).await? else {
-            return Ok(None);
-        };
-        Ok(Some(KeptAnswer {
-            method: column(&row, "method")?,
-            request_hash: column(&row, "request_hash")?,
-            answer: column(&row, "answer")?,
-        }))
+        self.query_one(READ, vec![caller.into(), key_hash.to_vec().into()]).await?.map(kept).transpose()
     }
 
     /// Whether another transaction has written the key since it was read. A row that is not committed

@@ -37,7 +37,7 @@ impl Store {
         let insert =
             "INSERT INTO project (id, environment, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
         let values = vec![proposed.uuid().into(), environment.as_str().into(), now.into()];
-        self.execute(insert.to_owned(), values).await?;
+        self.execute(insert, values).await?;
         self.project_find().await?.ok_or(Error::Corrupt("project"))
     }
 
@@ -83,6 +83,6 @@ impl Store {
             key.sealed_private_key.clone().into(),
             now.into(),
         ];
-        self.execute(sql.to_owned(), values).await.map(drop)
+        self.execute(sql, values).await.map(drop)
     }
 }

@@ -1,22 +1,39 @@
-//! Members and their addresses.
+//! Members with their addresses.
+
+use std::collections::HashSet;
+
+use sea_orm::{QueryResult, Value};
+use uuid::Uuid;
 
 use super::chain::{Chain, Column};
-use super::json_value;
-use crate::domain::member::Member;
+use super::parameters::Parameters;
+use super::{Error, Lock, Store, Transaction, column, json_column, json_value};
+use crate::domain::email_address::EmailAddress;
+use crate::domain::email_domain::EmailDomain;
+use crate::domain::ids::{EmailId, MemberId, OrganizationId};
+use crate::domain::member::{Member, MemberName, MemberStatus, RetiredEmailAddress};
+use crate::domain::organization_settings::MfaMethod;
+use crate::domain::phone_number::PhoneNumber;
+use crate::domain::slug::ExternalId;
 
 const MEMBER: &[Column] = &[
     ("id", "uuid"),
     ("organization_id", "uuid"),
     ("status", "text"),
     ("name", "text"),
+    ("external_id", "text"),
     ("is_breakglass", "boolean"),
     ("assigned_roles", "jsonb"),
     ("mfa_enrolled", "boolean"),
+    ("mfa_phone_number", "text"),
+    ("mfa_phone_number_verified", "boolean"),
+    ("default_mfa_method", "text"),
     ("oauth_registrations", "jsonb"),
     ("trusted_metadata", "jsonb"),
     ("untrusted_metadata", "jsonb"),
     ("created_at", "timestamptz"),
     ("updated_at", "timestamptz"),
+    ("version", "bigint"),
 ];
 const EMAIL_ADDRESS: &[Column] = &[
     ("id", "uuid"),
@@ -33,55 +50,461 @@ const EMAIL_ADDRESS: &[Column] = &[
 impl Chain {
     /// Adds a member with the current address.
     pub(super) fn member(&mut self, member: &Member) {
-        let Member {
-            id,
-            organization_id,
-            email_id,
-            email_address,
-            email_address_verified,
-            status,
-            name,
-            is_breakglass,
-            assigned_roles,
-            mfa_enrolled,
-            oauth_registrations,
-            trusted_metadata,
-            untrusted_metadata,
-            created_at,
-            updated_at,
-        } = member;
-        self.row(
-            "members",
-            MEMBER,
-            vec![
-                id.uuid().into(),
-                organization_id.uuid().into(),
-                status.as_str().into(),
-                name.as_str().into(),
-                (*is_breakglass).into(),
-                json_value(assigned_roles),
-                (*mfa_enrolled).into(),
-                json_value(oauth_registrations),
-                json_value(trusted_metadata),
-                json_value(untrusted_metadata),
-                (*created_at).into(),
-                (*updated_at).into(),
-            ],
-        );
-        self.row(
-            "member_email_addresses",
-            EMAIL_ADDRESS,
-            vec![
-                email_id.uuid().into(),
-                organization_id.uuid().into(),
-                id.uuid().into(),
-                email_address.as_str().into(),
-                email_address.domain().as_str().into(),
-                "current".into(),
-                (*email_address_verified).into(),
-                true.into(),
-                (*created_at).into(),
-            ],
-        );
+        self.row("members", MEMBER, row(member));
+        self.row("member_email_addresses", EMAIL_ADDRESS, current_address_row(member));
     }
+}
+
+/// The values of [`MEMBER`].
+fn row(member: &Member) -> Vec<Value> {
+    let Member {
+        id,
+        organization_id,
+        // These are rows of their own.
+        email_id: _,
+        email_address: _,
+        email_address_verified: _,
+        retired_email_addresses: _,
+        status,
+        name,
+        external_id,
+        is_breakglass,
+        assigned_roles,
+        mfa_enrolled,
+        mfa_phone_number,
+        mfa_phone_number_verified,
+        default_mfa_method,
+        oauth_registrations,
+        trusted_metadata,
+        untrusted_metadata,
+        created_at,
+        updated_at,
+        version,
+    } = member;
+    vec![
+        id.uuid().into(),
+        organization_id.uuid().into(),
+        status.as_str().into(),
+        name.as_str().into(),
+        external_id.as_ref().map(|external_id| external_id.as_str().to_owned()).into(),
+        (*is_breakglass).into(),
+        json_value(assigned_roles),
+        (*mfa_enrolled).into(),
+        mfa_phone_number.as_ref().map_or("", PhoneNumber::as_str).into(),
+        (*mfa_phone_number_verified).into(),
+        default_mfa_method.map_or("", MfaMethod::as_str).into(),
+        json_value(oauth_registrations),
+        json_value(trusted_metadata),
+        json_value(untrusted_metadata),
+        (*created_at).into(),
+        (*updated_at).into(),
+        (*version).into(),
+    ]
+}
+
+fn current_address_row(member: &Member) -> Vec<Value> {
+    vec![
+        member.email_id.uuid().into(),
+        member.organization_id.uuid().into(),
+        member.id.uuid().into(),
+        member.email_address.as_str().into(),
+        member.email_address.domain().as_str().into(),
+        "current".into(),
+        member.email_address_verified.into(),
+        true.into(),
+        member.updated_at.into(),
+    ]
+}
+
+/// The query that reads members whole: a row for each address, the current one first.
+fn select(condition: &str) -> String {
+    let columns: Vec<_> = MEMBER.iter().map(|(column, _)| format!("members.{column}")).collect();
+    let columns = columns.join(", ");
+    format!(
+        "SELECT {columns}, addresses.id AS email_id, addresses.email_address, addresses.verified, \
+         addresses.status = 'current' AS current_address FROM members \
+         JOIN member_email_addresses AS addresses ON addresses.member_id = members.id \
+         WHERE {condition} ORDER BY members.id DESC, addresses.status, addresses.id"
+    )
+}
+
+/// The condition for one member of an organization, with `$1` and `$2`.
+fn named(organization: OrganizationId, name: &MemberName) -> (&'static str, Vec<Value>) {
+    let organization = organization.uuid().into();
+    match name {
+        MemberName::Id(id) => {
+            ("members.organization_id = $1 AND members.id = $2", vec![organization, id.uuid().into()])
+        }
+        MemberName::ExternalId(external_id) => (
+            "members.organization_id = $1 AND lower(members.external_id) = lower($2) \
+             AND members.external_id = $2 AND members.external_id IS NOT NULL AND members.status <> 'deleted'",
+            vec![organization, external_id.as_str().into()],
+        ),
+    }
+}
+
+/// What only one member of an organization can have.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Unique {
+    /// Addresses.
+    pub email_addresses: HashSet<String>,
+    /// External ids, in lower case.
+    pub external_ids: HashSet<String>,
+    /// Phone numbers.
+    pub phone_numbers: HashSet<String>,
+}
+
+impl Unique {
+    /// What these members have, or are to have, beside their retired addresses.
+    #[must_use]
+    pub fn of<'a>(members: impl IntoIterator<Item = &'a Member>) -> Self {
+        let mut unique = Self::default();
+        for member in members {
+            unique.email_addresses.insert(member.email_address.as_str().to_owned());
+            unique.external_ids.extend(member.external_id.as_ref().map(ExternalId::key));
+            let number = member.mfa_phone_number.as_ref();
+            unique.phone_numbers.extend(number.map(|number| number.as_str().to_owned()));
+        }
+        unique
+    }
+}
+
+/// Whether an organization has admins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admins {
+    /// One who is active.
+    pub active: bool,
+    /// One who is not deleted.
+    pub any: bool,
+}
+
+impl Store {
+    /// Reads a member whole, deleted ones too.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Corrupt`].
+    pub async fn member_find(
+        &self,
+        organization: OrganizationId,
+        name: &MemberName,
+    ) -> Result<Option<Member>, Error> {
+        let (condition, values) = named(organization, name);
+        Ok(members(&self.query(&select(condition), values).await?)?.pop())
+    }
+
+    /// Reads the member who has the address now.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Corrupt`].
+    pub async fn member_find_by_address(
+        &self,
+        organization: OrganizationId,
+        address: &EmailAddress,
+    ) -> Result<Option<Member>, Error> {
+        let values = vec![organization.uuid().into(), address.as_str().into()];
+        let found = members(&self.query(&select(WHO_HAS), values).await?)?.pop();
+        Ok(found.filter(|member| member.email_address == *address))
+    }
+
+    /// Reads members whole, the newest first.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Corrupt`].
+    pub async fn members_find(&self, ids: &[MemberId]) -> Result<Vec<Member>, Error> {
+        let mut parameters = Parameters::default();
+        let list = parameters.list(ids.iter().map(|id| id.uuid().into()));
+        let sql = select(&format!("members.id IN ({list})"));
+        members(&self.query(&sql, parameters.values()).await?)
+    }
+
+    /// What of this members of the organization have, other than `except`.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Corrupt`].
+    pub async fn members_have(
+        &self,
+        organization: OrganizationId,
+        except: Option<MemberId>,
+        wanted: &Unique,
+    ) -> Result<Unique, Error> {
+        let mut taken = Unique::default();
+        for (wanted, taken, source) in [
+            (
+                &wanted.email_addresses,
+                &mut taken.email_addresses,
+                ("email_address", "member_email_addresses", "member_id", "live"),
+            ),
+            (
+                &wanted.external_ids,
+                &mut taken.external_ids,
+                ("lower(external_id)", "members", "id", "external_id IS NOT NULL AND status <> 'deleted'"),
+            ),
+            (
+                &wanted.phone_numbers,
+                &mut taken.phone_numbers,
+                ("mfa_phone_number", "members", "id", "mfa_phone_number <> '' AND status <> 'deleted'"),
+            ),
+        ] {
+            if wanted.is_empty() {
+                continue;
+            }
+            let (value, table, member, condition) = source;
+            let mut parameters = Parameters::default();
+            let organization = parameters.add(organization.uuid());
+            // No member has the nil id.
+            let except = parameters.add(except.map_or(Uuid::nil(), MemberId::uuid));
+            let list = parameters.list(wanted.iter().map(|wanted| wanted.as_str().into()));
+            let sql = format!(
+                "SELECT {value} AS taken FROM {table} WHERE organization_id = {organization} \
+                 AND {member} <> {except} AND {condition} AND {value} IN ({list})"
+            );
+            for row in self.query(&sql, parameters.values()).await? {
+                taken.insert(column(&row, "taken")?);
+            }
+        }
+        Ok(taken)
+    }
+}
+
+/// The condition for the member who has an address, now or from before.
+const WHO_HAS: &str = "members.id = (SELECT member_id FROM member_email_addresses \
+                       WHERE organization_id = $1 AND email_address = $2 AND live)";
+
+impl Transaction {
+    /// Holds a member and reads it whole, deleted ones too. Whoever does this holds the organization
+    /// already.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when another transaction holds it for too long; as [`Error`] says.
+    pub async fn member_hold(
+        &self,
+        organization: OrganizationId,
+        name: &MemberName,
+    ) -> Result<Option<Member>, Error> {
+        let (condition, values) = named(organization, name);
+        let holding = self.holding(Lock::Change);
+        let sql = format!("SELECT id FROM members WHERE {condition} {holding}");
+        let Some(row) = self.query_one(&sql, values).await? else {
+            return Ok(None);
+        };
+        let id: Uuid = column(&row, "id")?;
+        let found = members(&self.query(&select("members.id = $1"), vec![id.into()]).await?)?.pop();
+        Ok(found.filter(|member| match name {
+            MemberName::Id(id) => member.id == *id,
+            MemberName::ExternalId(external_id) => member.external_id.as_ref() == Some(external_id),
+        }))
+    }
+
+    /// Holds the member who has the address, now or from before, and reads it whole.
+    ///
+    /// # Errors
+    /// As [`Transaction::member_hold`].
+    pub async fn member_hold_by_address(
+        &self,
+        organization: OrganizationId,
+        address: &EmailAddress,
+    ) -> Result<Option<Member>, Error> {
+        let values = vec![organization.uuid().into(), address.as_str().into()];
+        let sql = "SELECT member_id AS id FROM member_email_addresses \
+                   WHERE organization_id = $1 AND email_address = $2 AND live";
+        let Some(row) = self.query_one(sql, values).await? else {
+            return Ok(None);
+        };
+        let id = MemberId::new(column(&row, "id")?);
+        let held = self.member_hold(organization, &MemberName::Id(id)).await?;
+        // Between the two statements the member may have given the address up.
+        Ok(held.filter(|member| {
+            let retired = member.retired_email_addresses.iter().map(|retired| &retired.email_address);
+            std::iter::once(&member.email_address).chain(retired).any(|own| own == address)
+        }))
+    }
+
+    /// Adds members with their current addresses.
+    ///
+    /// # Errors
+    /// [`Error::Violates`] with `MemberExternalId`, `MemberPhoneNumber` or `MemberEmailAddress`; as
+    /// [`Error`] says.
+    pub async fn members_insert(&self, members: &[Member]) -> Result<(), Error> {
+        self.insert_rows("members", MEMBER, members.iter().map(row).collect()).await?;
+        let addresses = members.iter().map(current_address_row).collect();
+        self.insert_rows("member_email_addresses", EMAIL_ADDRESS, addresses).await
+    }
+
+    /// Writes what has changed about a member and its addresses.
+    ///
+    /// # Errors
+    /// As [`Transaction::members_insert`].
+    pub async fn member_update(&self, before: &Member, after: &Member) -> Result<(), Error> {
+        let assignments: Vec<_> =
+            MEMBER.iter().zip(1..).map(|((column, _), position)| format!("{column} = ${position}")).collect();
+        let sql = format!("UPDATE members SET {} WHERE id = $1", assignments[2..].join(", "));
+        // The organization stays; PostgreSQL has to know the type of its parameter all the same.
+        let sql = format!("{sql} AND organization_id = $2");
+        self.execute(&sql, row(after)).await?;
+        self.addresses_update(before, after).await
+    }
+
+    async fn addresses_update(&self, before: &Member, after: &Member) -> Result<(), Error> {
+        let live = after.status != MemberStatus::Deleted;
+        let (old, new) = (address_ids(before), address_ids(after));
+        for id in old.iter().filter(|id| !new.contains(id)) {
+            let sql = "DELETE FROM member_email_addresses WHERE id = $1";
+            self.execute(sql, vec![id.uuid().into()]).await?;
+        }
+        for id in old.iter().filter(|id| new.contains(id)) {
+            let was = (*id == before.email_id, before.status != MemberStatus::Deleted);
+            let is = (*id == after.email_id, live);
+            let sql = match is {
+                _ if was == is
+                    && !(is.0 && before.email_address_verified != after.email_address_verified) =>
+                {
+                    continue;
+                }
+                (true, _) => {
+                    "UPDATE member_email_addresses SET status = 'current', live = $2, verified = $3 WHERE id = $1"
+                }
+                (false, _) => "UPDATE member_email_addresses SET status = 'retired', live = $2 WHERE id = $1",
+            };
+            let mut values = vec![id.uuid().into(), live.into()];
+            if is.0 {
+                values.push(after.email_address_verified.into());
+            }
+            self.execute(sql, values).await?;
+        }
+        if old.contains(&after.email_id) {
+            return Ok(());
+        }
+        self.insert_rows("member_email_addresses", EMAIL_ADDRESS, vec![current_address_row(after)]).await
+    }
+
+    /// Ends all sessions of a member.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn sessions_end(&self, member: MemberId) -> Result<(), Error> {
+        self.execute("DELETE FROM sessions WHERE member_id = $1", vec![member.uuid().into()]).await?;
+        Ok(())
+    }
+
+    /// Which of these addresses other members of the organization have, now or from before.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn addresses_of_others(
+        &self,
+        member: &Member,
+        addresses: &[&EmailAddress],
+    ) -> Result<HashSet<String>, Error> {
+        let mut parameters = Parameters::default();
+        let organization = parameters.add(member.organization_id.uuid());
+        let own = parameters.add(member.id.uuid());
+        let list = parameters.list(addresses.iter().map(|address| address.as_str().into()));
+        let sql = format!(
+            "SELECT email_address FROM member_email_addresses WHERE organization_id = {organization} \
+             AND member_id <> {own} AND live AND email_address IN ({list})"
+        );
+        let rows = self.query(&sql, parameters.values()).await?;
+        rows.iter().map(|row| column(row, "email_address")).collect()
+    }
+
+    /// Which admins the organization has besides `except`: members who are assigned the role, and those
+    /// with a verified address on one of the domains that give it.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn admins(
+        &self,
+        organization: OrganizationId,
+        domains: &[EmailDomain],
+        except: Option<MemberId>,
+    ) -> Result<Admins, Error> {
+        let mut parameters = Parameters::default();
+        let organization = parameters.add(organization.uuid());
+        // No member has the nil id.
+        let except = parameters.add(except.map_or(Uuid::nil(), MemberId::uuid));
+        let list = parameters.list(domains.iter().map(|domain| domain.as_str().into()));
+        let assigned = self.engine.assigned_admin();
+        let exists = |status: &str| {
+            format!(
+                "(EXISTS (SELECT 1 FROM members WHERE organization_id = {organization} AND {status} \
+                 AND {assigned} AND id <> {except}) \
+                 OR EXISTS (SELECT 1 FROM member_email_addresses AS addresses \
+                 JOIN members ON members.id = addresses.member_id AND {status} \
+                 WHERE addresses.organization_id = {organization} AND addresses.domain IN ({list}) \
+                 AND addresses.verified AND addresses.live AND addresses.status = 'current' \
+                 AND members.id <> {except}))"
+            )
+        };
+        let (active, any) = (exists("members.status = 'active'"), exists("members.status <> 'deleted'"));
+        let sql = format!("SELECT {active} AS active, {any} AS any_one");
+        let row = self.query_one(&sql, parameters.values()).await?.ok_or(Error::Corrupt("members"))?;
+        Ok(Admins { active: column(&row, "active")?, any: column(&row, "any_one")? })
+    }
+}
+
+fn address_ids(member: &Member) -> Vec<EmailId> {
+    let retired = member.retired_email_addresses.iter().map(|retired| retired.email_id);
+    std::iter::once(member.email_id).chain(retired).collect()
+}
+
+/// The members of rows in the order of [`select`].
+fn members(rows: &[QueryResult]) -> Result<Vec<Member>, Error> {
+    let mut members: Vec<Member> = Vec::new();
+    for row in rows {
+        let id = MemberId::new(column(row, "id")?);
+        let email_id = EmailId::new(column(row, "email_id")?);
+        let email_address = EmailAddress::parse(&column::<String>(row, "email_address")?)
+            .map_err(|_| Error::Corrupt("email_address"))?;
+        if column(row, "current_address")? {
+            members.push(from_row(row, id, email_id, email_address)?);
+        } else {
+            let member = members.last_mut().filter(|member| member.id == id);
+            let member = member.ok_or(Error::Corrupt("member_email_addresses"))?;
+            member.retired_email_addresses.push(RetiredEmailAddress { email_id, email_address });
+        }
+    }
+    Ok(members)
+}
+
+fn from_row(
+    row: &QueryResult,
+    id: MemberId,
+    email_id: EmailId,
+    email_address: EmailAddress,
+) -> Result<Member, Error> {
+    let external_id: Option<String> = column(row, "external_id")?;
+    let number: String = column(row, "mfa_phone_number")?;
+    let method: String = column(row, "default_mfa_method")?;
+    Ok(Member {
+        id,
+        organization_id: OrganizationId::new(column(row, "organization_id")?),
+        email_id,
+        email_address,
+        email_address_verified: column(row, "verified")?,
+        status: MemberStatus::try_from(column::<String>(row, "status")?)
+            .map_err(|_| Error::Corrupt("status"))?,
+        name: column(row, "name")?,
+        external_id: external_id
+            .map(|text| ExternalId::parse_for_member(&text).map_err(|_| Error::Corrupt("external_id")))
+            .transpose()?,
+        retired_email_addresses: Vec::new(),
+        is_breakglass: column(row, "is_breakglass")?,
+        assigned_roles: json_column(row, "assigned_roles")?,
+        mfa_enrolled: column(row, "mfa_enrolled")?,
+        mfa_phone_number: Some(number)
+            .filter(|number| !number.is_empty())
+            .map(|number| PhoneNumber::parse(&number).map_err(|_| Error::Corrupt("mfa_phone_number")))
+            .transpose()?,
+        mfa_phone_number_verified: column(row, "mfa_phone_number_verified")?,
+        default_mfa_method: Some(method)
+            .filter(|method| !method.is_empty())
+            .map(|method| MfaMethod::try_from(method).map_err(|_| Error::Corrupt("default_mfa_method")))
+            .transpose()?,
+        oauth_registrations: json_column(row, "oauth_registrations")?,
+        trusted_metadata: json_column(row, "trusted_metadata")?,
+        untrusted_metadata: json_column(row, "untrusted_metadata")?,
+        created_at: column(row, "created_at")?,
+        updated_at: column(row, "updated_at")?,
+        version: column(row, "version")?,
+    })
 }

@@ -6,7 +6,8 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::chain::{Chain, Column};
-use super::{Error, Store, column, json_column, json_value};
+use super::parameters::Parameters;
+use super::{Engine, Error, Lock, Store, Transaction, column, json_column, json_value};
 use crate::domain::email_domain::EmailDomain;
 use crate::domain::ids::OrganizationId;
 use crate::domain::organization::{Organization, OrganizationName};
@@ -20,7 +21,9 @@ const ORGANIZATION: &[Column] = &[
     ("external_id", "text"),
     ("logo_url", "text"),
     ("trusted_metadata", "jsonb"),
+    ("sso_default_connection_id", "text"),
     ("sso_jit_provisioning", "text"),
+    ("sso_jit_provisioning_allowed_connections", "jsonb"),
     ("email_jit_provisioning", "text"),
     ("email_invites", "text"),
     ("auth_methods", "text"),
@@ -36,6 +39,7 @@ const ORGANIZATION: &[Column] = &[
     ("allowed_third_party_connected_apps", "jsonb"),
     ("created_at", "timestamptz"),
     ("updated_at", "timestamptz"),
+    ("version", "bigint"),
 ];
 const NAME: &[Column] = &[("name", "text"), ("organization_id", "uuid")];
 const DOMAIN: &[Column] =
@@ -50,61 +54,69 @@ const TENANT_SEPARATOR: char = ':';
 impl Chain {
     /// Adds an organization and everything that belongs to it.
     pub(super) fn organization(&mut self, organization: &Organization) {
-        let Organization {
-            id,
-            name,
-            slug,
-            external_id,
-            logo_url,
-            trusted_metadata,
-            settings,
-            created_at,
-            updated_at,
-        } = organization;
-        let id = id.uuid();
-        self.row(
-            "organizations",
-            ORGANIZATION,
-            vec![
-                id.into(),
-                name.as_str().into(),
-                slug.as_str().into(),
-                external_id.as_ref().map(|external_id| external_id.as_str().to_owned()).into(),
-                logo_url.as_str().into(),
-                json_value(trusted_metadata),
-                settings.sso_jit_provisioning.as_str().into(),
-                settings.email_jit_provisioning.as_str().into(),
-                settings.email_invites.as_str().into(),
-                settings.auth_methods.as_str().into(),
-                json_value(&settings.allowed_auth_methods),
-                settings.mfa_policy.as_str().into(),
-                settings.mfa_methods.as_str().into(),
-                json_value(&settings.allowed_mfa_methods),
-                json_value(&settings.rbac_email_implicit_role_assignments),
-                settings.oauth_tenant_jit_provisioning.as_str().into(),
-                settings.first_party_connected_apps_allowed_type.as_str().into(),
-                json_value(&settings.allowed_first_party_connected_apps),
-                settings.third_party_connected_apps_allowed_type.as_str().into(),
-                json_value(&settings.allowed_third_party_connected_apps),
-                (*created_at).into(),
-                (*updated_at).into(),
-            ],
-        );
-        let names = names(slug, external_id.as_ref()).into_iter().map(|name| vec![name.into(), id.into()]);
-        self.rows("organization_names", NAME, names.collect());
+        self.row("organizations", ORGANIZATION, row(organization));
+        let id = organization.id.uuid();
+        let Organization { slug, external_id, settings, .. } = organization;
+        self.rows("organization_names", NAME, name_rows(id, names(slug, external_id.as_ref())));
         let mut domains = domain_rows(id, "allowed", &settings.email_allowed_domains);
         domains.extend(domain_rows(id, "claimed", &settings.claimed_email_domains));
         self.rows("organization_domains", DOMAIN, domains);
-        let tenants = settings.allowed_oauth_tenants.iter().zip(0_i64..).map(|(tenant, position)| {
-            vec![
-                id.into(),
-                tenant.provider.as_str().into(),
-                tenant.tenant_id.as_str().into(),
-                position.into(),
-            ]
-        });
-        self.rows("organization_oauth_tenants", TENANT, tenants.collect());
+        self.rows("organization_oauth_tenants", TENANT, tenant_rows(id, &settings.allowed_oauth_tenants));
     }
+}
+
+/// The values of [`ORGANIZATION`].
+fn row(organization: &Organization) -> Vec<Value> {
+    let Organization {
+        id,
+        name,
+        slug,
+        external_id,
+        logo_url,
+        trusted_metadata,
+        settings,
+        created_at,
+        updated_at,
+        version,
+    } = organization;
+    vec![
+        id.uuid().into(),
+        name.as_str().into(),
+        slug.as_str().into(),
+        external_id.as_ref().map(|external_id| external_id.as_str().to_owned()).into(),
+        logo_url.as_str().into(),
+        json_value(trusted_metadata),
+        settings.sso_default_connection_id.clone().into(),
+        settings.sso_jit_provisioning.as_str().into(),
+        json_value(&settings.sso_jit_provisioning_allowed_connections),
+        settings.email_jit_provisioning.as_str().into(),
+        settings.email_invites.as_str().into(),
+        settings.auth_methods.as_str().into(),
+        json_value(&settings.allowed_auth_methods),
+        settings.mfa_policy.as_str().into(),
+        settings.mfa_methods.as_str().into(),
+        json_value(&settings.allowed_mfa_methods),
+        json_value(&settings.rbac_email_implicit_role_assignments),
+        settings.oauth_tenant_jit_provisioning.as_str().into(),
+        settings.first_party_connected_apps_allowed_type.as_str().into(),
+        json_value(&settings.allowed_first_party_connected_apps),
+        settings.third_party_connected_apps_allowed_type.as_str().into(),
+        json_value(&settings.allowed_third_party_connected_apps),
+        (*created_at).into(),
+        (*updated_at).into(),
+        (*version).into(),
+    ]
+}
+
+fn name_rows(id: Uuid, names: Vec<String>) -> Vec<Vec<Value>> {
+    names.into_iter().map(|name| vec![name.into(), id.into()]).collect()
+}
+
+fn tenant_rows(id: Uuid, tenants: &[OauthTenant]) -> Vec<Vec<Value>> {
+    let row = |(tenant, position): (&OauthTenant, i64)| {
+        vec![id.into(), tenant.provider.as_str().into(), tenant.tenant_id.as_str().into(), position.into()]
+    };
+    tenants.iter().zip(0..).map(row).collect()
 }
 
 /// The rows of the one name space that an organization takes. In order, so that two organizations
@@ -125,67 +137,109 @@ fn domain_rows(id: Uuid, kind: &'static str, domains: &[EmailDomain]) -> Vec<Vec
         .collect()
 }
 
+/// The query that reads organizations whole. Columns are named, not `*`: one that a newer version adds
+/// would invalidate the prepared statement.
+fn select(engine: Engine, condition: &str) -> String {
+    let array = engine.json_array();
+    let columns: Vec<_> = ORGANIZATION.iter().map(|(column, _)| *column).collect();
+    let columns = columns.join(", ");
+    format!(
+        "SELECT {columns}, \
+         (SELECT {array}(domain) FROM (SELECT domain FROM organization_domains \
+          WHERE organization_id = organizations.id AND kind = 'allowed' ORDER BY position) AS allowed) AS email_allowed_domains, \
+         (SELECT {array}(domain) FROM (SELECT domain FROM organization_domains \
+          WHERE organization_id = organizations.id AND kind = 'claimed' ORDER BY position) AS claimed) AS claimed_email_domains, \
+         (SELECT {array}(tenant) FROM (SELECT provider || '{TENANT_SEPARATOR}' || tenant_id AS tenant FROM organization_oauth_tenants \
+          WHERE organization_id = organizations.id ORDER BY position) AS tenants) AS allowed_oauth_tenants \
+         FROM organizations WHERE deleted_at IS NULL AND {condition}"
+    )
+}
+
+/// The condition for the organization that a name means, with `$1` for the value.
+fn named(name: &OrganizationName) -> (&'static str, Value) {
+    match name {
+        OrganizationName::Id(id) => ("id = $1", id.uuid().into()),
+        OrganizationName::Other(name) => (
+            "id = (SELECT organization_id FROM organization_names WHERE name = $1)",
+            name.to_ascii_lowercase().into(),
+        ),
+    }
+}
+
+/// Whether the organization is the one that is meant: external ids keep their case, only slugs are
+/// compared without it.
+fn is_meant(organization: &Organization, name: &OrganizationName) -> bool {
+    match name {
+        OrganizationName::Id(id) => organization.id == *id,
+        OrganizationName::Other(name) => {
+            organization.slug.as_str().eq_ignore_ascii_case(name)
+                || organization.external_id.as_ref().is_some_and(|external_id| external_id.as_str() == name)
+        }
+    }
+}
+
 impl Store {
     /// Reads an organization whole, in one round trip.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Corrupt`].
     pub async fn organization_find(&self, name: &OrganizationName) -> Result<Option<Organization>, Error> {
-        let (condition, value) = match name {
-            OrganizationName::Id(id) => ("id = $1", Value::from(id.uuid())),
-            OrganizationName::Other(name) => (
-                "id = (SELECT organization_id FROM organization_names WHERE name = $1)",
-                Value::from(name.to_ascii_lowercase()),
-            ),
-        };
-        let array = self.json_array();
-        // Named, not `*`: a column that a newer version adds would invalidate the prepared statement.
-        let columns: Vec<_> = ORGANIZATION.iter().map(|(column, _)| *column).collect();
-        let columns = columns.join(", ");
-        let sql = format!(
-            "SELECT {columns}, \
-             (SELECT {array}(domain) FROM (SELECT domain FROM organization_domains \
-              WHERE organization_id = organizations.id AND kind = 'allowed' ORDER BY position) AS allowed) AS email_allowed_domains, \
-             (SELECT {array}(domain) FROM (SELECT domain FROM organization_domains \
-              WHERE organization_id = organizations.id AND kind = 'claimed' ORDER BY position) AS claimed) AS claimed_email_domains, \
-             (SELECT {array}(tenant) FROM (SELECT provider || '{TENANT_SEPARATOR}' || tenant_id AS tenant FROM organization_oauth_tenants \
-              WHERE organization_id = organizations.id ORDER BY position) AS tenants) AS allowed_oauth_tenants \
-             FROM organizations WHERE {condition}"
-        );
-        let Some(row) = self.query_one(&sql, vec![value]).await? else {
-            return Ok(None);
-        };
-        let organization = from_row(&row)?;
-        // External ids keep their case; only slugs are compared without it.
-        let meant = match name {
-            OrganizationName::Id(_) => true,
-            OrganizationName::Other(name) => {
-                organization.slug.as_str().eq_ignore_ascii_case(name)
-                    || organization
-                        .external_id
-                        .as_ref()
-                        .is_some_and(|external_id| external_id.as_str() == name)
-            }
-        };
-        Ok(meant.then_some(organization))
+        let (condition, value) = named(name);
+        let row = self.query_one(&select(self.engine, condition), vec![value]).await?;
+        let organization = row.map(|row| from_row(&row)).transpose()?;
+        Ok(organization.filter(|organization| is_meant(organization, name)))
     }
 
-    /// Which of these names, a slug's and an external id's, are taken.
+    /// Reads organizations whole, those that are there, in no order.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Corrupt`].
+    pub async fn organizations_find(&self, ids: &[OrganizationId]) -> Result<Vec<Organization>, Error> {
+        let mut parameters = Parameters::default();
+        let list = parameters.list(ids.iter().map(|id| id.uuid().into()));
+        let sql = select(self.engine, &format!("id IN ({list})"));
+        self.query(&sql, parameters.values()).await?.iter().map(from_row).collect()
+    }
+
+    /// Reads the organizations that names mean, in the order of the names; `None`: there is none.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Corrupt`].
+    pub async fn organizations_named(
+        &self,
+        wanted: &[OrganizationName],
+    ) -> Result<Option<Vec<Organization>>, Error> {
+        let mut parameters = Parameters::default();
+        let condition = named_any("organizations", wanted, &mut parameters);
+        let sql = select(self.engine, &condition);
+        let rows = self.query(&sql, parameters.values()).await?;
+        let found = rows.iter().map(from_row).collect::<Result<Vec<_>, _>>()?;
+        let mut organizations: Vec<Organization> = Vec::new();
+        for name in wanted {
+            let Some(organization) = found.iter().find(|organization| is_meant(organization, name)) else {
+                return Ok(None);
+            };
+            if organizations.iter().all(|other| other.id != organization.id) {
+                organizations.push(organization.clone());
+            }
+        }
+        Ok(Some(organizations))
+    }
+
+    /// Which of these names, a slug's and an external id's, other organizations have.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn organization_names_taken(
         &self,
+        own: OrganizationId,
         slug: &Slug,
         external_id: Option<&ExternalId>,
     ) -> Result<NamesTaken, Error> {
         let external_id = external_id.map(ExternalId::key);
-        let rows = self
-            .query(
-                "SELECT name FROM organization_names WHERE name IN ($1, $2)",
-                vec![slug.key().into(), external_id.clone().into()],
-            )
-            .await?;
+        let sql = "SELECT name FROM organization_names WHERE name IN ($1, $2) AND organization_id <> $3";
+        let values = vec![slug.key().into(), external_id.clone().into(), own.uuid().into()];
+        let rows = self.query(sql, values).await?;
         let mut taken = NamesTaken::default();
         for row in rows {
             let name: String = column(&row, "name")?;
@@ -195,23 +249,178 @@ impl Store {
         Ok(taken)
     }
 
-    /// Which of these domains another organization has claimed.
+    /// Which of these domains other organizations have claimed.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn claimed_domains(&self, domains: &[EmailDomain]) -> Result<Vec<EmailDomain>, Error> {
-        let placeholders: Vec<_> = (1..=domains.len()).map(|position| format!("${position}")).collect();
-        let sql = format!(
-            "SELECT domain FROM organization_domains WHERE kind = 'claimed' AND domain IN ({})",
-            placeholders.join(", ")
-        );
-        let rows = self.query(&sql, domains.iter().map(|domain| domain.as_str().into()).collect()).await?;
-        let taken = rows.iter().map(|row| column::<String>(row, "domain")).collect::<Result<Vec<_>, _>>()?;
-        Ok(domains
+    pub async fn claimed_domains(
+        &self,
+        own: OrganizationId,
+        domains: &[EmailDomain],
+    ) -> Result<Vec<EmailDomain>, Error> {
+        let (sql, values) = claimed_elsewhere(own, domains);
+        claimed(domains, &self.query(&sql, values).await?)
+    }
+
+    /// How many members the organization has, the deleted ones left out.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn member_count(&self, id: OrganizationId) -> Result<i64, Error> {
+        let sql =
+            "SELECT count(*) AS members FROM members WHERE organization_id = $1 AND status <> 'deleted'";
+        self.query_one(sql, vec![id.uuid().into()]).await?.map_or(Ok(0), |row| column(&row, "members"))
+    }
+}
+
+/// The condition for organizations that any of the names means; external ids may be found in another
+/// case.
+pub(super) fn named_any(table: &str, names: &[OrganizationName], parameters: &mut Parameters) -> String {
+    let mut conditions = Vec::new();
+    let ids: Vec<_> = names
+        .iter()
+        .filter_map(|name| match name {
+            OrganizationName::Id(id) => Some(id.uuid().into()),
+            OrganizationName::Other(_) => None,
+        })
+        .collect();
+    let others: Vec<_> = names
+        .iter()
+        .filter_map(|name| match name {
+            OrganizationName::Id(_) => None,
+            OrganizationName::Other(name) => Some(name),
+        })
+        .collect();
+    if !ids.is_empty() {
+        conditions.push(format!("{table}.id IN ({})", parameters.list(ids)));
+    }
+    if !others.is_empty() {
+        let keys = parameters.list(others.iter().map(|name| name.to_ascii_lowercase().into()));
+        conditions.push(format!(
+            "{table}.id IN (SELECT organization_id FROM organization_names WHERE name IN ({keys}))"
+        ));
+    }
+    format!("({})", conditions.join(" OR "))
+}
+
+fn claimed_elsewhere(own: OrganizationId, domains: &[EmailDomain]) -> (String, Vec<Value>) {
+    let mut parameters = Parameters::default();
+    let own = parameters.add(own.uuid());
+    let list = parameters.list(domains.iter().map(|domain| domain.as_str().into()));
+    let sql = format!(
+        "SELECT domain FROM organization_domains \
+         WHERE kind = 'claimed' AND domain IN ({list}) AND organization_id <> {own}"
+    );
+    (sql, parameters.values())
+}
+
+fn claimed(domains: &[EmailDomain], rows: &[QueryResult]) -> Result<Vec<EmailDomain>, Error> {
+    let taken = rows.iter().map(|row| column::<String>(row, "domain")).collect::<Result<Vec<_>, _>>()?;
+    let is_taken = |domain: &&EmailDomain| taken.iter().any(|taken| taken == domain.as_str());
+    Ok(domains.iter().filter(is_taken).cloned().collect())
+}
+
+impl Transaction {
+    /// Holds an organization and reads it whole. What others committed before is seen; nothing of it
+    /// changes until the transaction ends.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when another transaction holds it for too long; as [`Error`] says.
+    pub async fn organization_hold(
+        &self,
+        name: &OrganizationName,
+        lock: Lock,
+    ) -> Result<Option<Organization>, Error> {
+        let (condition, value) = named(name);
+        let holding = self.holding(lock);
+        let sql = format!("SELECT id FROM organizations WHERE deleted_at IS NULL AND {condition} {holding}");
+        let Some(row) = self.query_one(&sql, vec![value]).await? else {
+            return Ok(None);
+        };
+        let id: Uuid = column(&row, "id")?;
+        // A statement of its own: one that waits for a lock sees the row as it is afterwards, but the
+        // domains and tenants as they were before.
+        let row = self.query_one(&select(self.engine, "id = $1"), vec![id.into()]).await?;
+        let organization = row.map(|row| from_row(&row)).transpose()?;
+        Ok(organization.filter(|organization| is_meant(organization, name)))
+    }
+
+    /// Writes what an update has changed.
+    ///
+    /// # Errors
+    /// [`Error::Violates`] with `OrganizationName` or `ClaimedDomain`; as [`Error`] says.
+    pub async fn organization_update(
+        &self,
+        before: &Organization,
+        after: &Organization,
+    ) -> Result<(), Error> {
+        let assignments: Vec<_> = ORGANIZATION
             .iter()
-            .filter(|domain| taken.iter().any(|taken| taken == domain.as_str()))
-            .cloned()
-            .collect())
+            .zip(1..)
+            .map(|((column, _), position)| format!("{column} = ${position}"))
+            .collect();
+        let sql = format!("UPDATE organizations SET {} WHERE id = $1", assignments[1..].join(", "));
+        self.execute(&sql, row(after)).await?;
+        self.names_update(before, after).await?;
+        let id = after.id.uuid();
+        for (kind, old, new) in [
+            ("allowed", &before.settings.email_allowed_domains, &after.settings.email_allowed_domains),
+            ("claimed", &before.settings.claimed_email_domains, &after.settings.claimed_email_domains),
+        ] {
+            if old != new {
+                let sql = "DELETE FROM organization_domains WHERE organization_id = $1 AND kind = $2";
+                self.execute(sql, vec![id.into(), kind.into()]).await?;
+                self.insert_rows("organization_domains", DOMAIN, domain_rows(id, kind, new)).await?;
+            }
+        }
+        let (old, new) = (&before.settings.allowed_oauth_tenants, &after.settings.allowed_oauth_tenants);
+        if old != new {
+            let sql = "DELETE FROM organization_oauth_tenants WHERE organization_id = $1";
+            self.execute(sql, vec![id.into()]).await?;
+            self.insert_rows("organization_oauth_tenants", TENANT, tenant_rows(id, new)).await?;
+        }
+        Ok(())
+    }
+
+    async fn names_update(&self, before: &Organization, after: &Organization) -> Result<(), Error> {
+        let id = after.id.uuid();
+        let old = names(&before.slug, before.external_id.as_ref());
+        let new = names(&after.slug, after.external_id.as_ref());
+        for name in old.iter().filter(|name| !new.contains(name)) {
+            let sql = "DELETE FROM organization_names WHERE name = $1 AND organization_id = $2";
+            self.execute(sql, vec![name.as_str().into(), id.into()]).await?;
+        }
+        let added = new.into_iter().filter(|name| !old.contains(name)).collect();
+        self.insert_rows("organization_names", NAME, name_rows(id, added)).await
+    }
+
+    /// Makes an organization vanish for every caller: its names, domains and tenants are free, and what
+    /// refers to it finds it deleted. Its rows are removed in batches by [`Store::sweep`], since an
+    /// organization may have more members than one transaction can delete in time.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn organization_delete(&self, id: OrganizationId, now: OffsetDateTime) -> Result<(), Error> {
+        for table in ["organization_names", "organization_domains", "organization_oauth_tenants"] {
+            let sql = format!("DELETE FROM {table} WHERE organization_id = $1");
+            self.execute(&sql, vec![id.uuid().into()]).await?;
+        }
+        let sql = "UPDATE organizations SET deleted_at = $2 WHERE id = $1";
+        self.execute(sql, vec![id.uuid().into(), now.into()]).await?;
+        Ok(())
+    }
+
+    /// Which of these domains other organizations have claimed.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn claimed_domains(
+        &self,
+        own: OrganizationId,
+        domains: &[EmailDomain],
+    ) -> Result<Vec<EmailDomain>, Error> {
+        let (sql, values) = claimed_elsewhere(own, domains);
+        claimed(domains, &self.query(&sql, values).await?)
     }
 }
 
@@ -236,7 +445,12 @@ fn from_row(row: &QueryResult) -> Result<Organization, Error> {
         logo_url: column(row, "logo_url")?,
         trusted_metadata: json_column(row, "trusted_metadata")?,
         settings: OrganizationSettings {
+            sso_default_connection_id: column(row, "sso_default_connection_id")?,
             sso_jit_provisioning: published(row, "sso_jit_provisioning")?,
+            sso_jit_provisioning_allowed_connections: json_column(
+                row,
+                "sso_jit_provisioning_allowed_connections",
+            )?,
             email_allowed_domains: list(row, "email_allowed_domains")?,
             email_jit_provisioning: published(row, "email_jit_provisioning")?,
             email_invites: published(row, "email_invites")?,
@@ -262,6 +476,7 @@ fn from_row(row: &QueryResult) -> Result<Organization, Error> {
         },
         created_at: column::<OffsetDateTime>(row, "created_at")?,
         updated_at: column::<OffsetDateTime>(row, "updated_at")?,
+        version: column(row, "version")?,
     })
 }
 

@@ -108,7 +108,7 @@ impl Store {
                    ON CONFLICT (token_hash) DO UPDATE SET revoked = true \
                    WHERE intermediate_session_receipts.session_id IS NULL AND NOT intermediate_session_receipts.revoked";
         let values = vec![token.0.to_vec().into(), token_expires_at.into(), now.into()];
-        Ok(self.execute(sql.to_owned(), values).await? == 1)
+        Ok(self.execute(sql, values).await? == 1)
     }
 
     /// What became of everything that a token bought, in one round trip.
@@ -121,7 +121,7 @@ impl Store {
                    coalesce(members.status <> 'deleted', false) AS member_lives, \
                    sessions.expires_at AS session_expires_at \
                    FROM intermediate_session_receipts AS receipts \
-                   LEFT JOIN organizations ON organizations.id = receipts.organization_id \
+                   LEFT JOIN organizations ON organizations.id = receipts.organization_id AND organizations.deleted_at IS NULL \
                    LEFT JOIN members ON members.id = receipts.member_id \
                    LEFT JOIN sessions ON sessions.id = receipts.session_id \
                    WHERE receipts.token_hash = $1";

@@ -1,15 +1,16 @@
 //! Removing what has served its time.
 
 use time::OffsetDateTime;
+use uuid::Uuid;
 
-use super::{Error, Store};
+use super::{Error, Store, column};
 
 /// The most rows that one sweep takes from one table, so that it never holds up anybody.
 const BATCH: u64 = 1_000;
 
 impl Store {
-    /// Removes a batch of receipts and idempotency records from before `before`. Tells whether there
-    /// may be more.
+    /// Removes a batch of receipts and idempotency records from before `before`, and of what deleted
+    /// organizations have left behind. Tells whether there may be more.
     ///
     /// # Errors
     /// As [`Error`] says.
@@ -22,8 +23,28 @@ impl Store {
             "DELETE FROM idempotency_records WHERE (caller, key_hash) IN \
              (SELECT caller, key_hash FROM idempotency_records WHERE created_at < $1 ORDER BY created_at LIMIT {BATCH})"
         );
-        let receipts = self.execute(receipts, vec![before.into()]).await?;
-        let answers = self.execute(answers, vec![before.into()]).await?;
-        Ok(receipts == BATCH || answers == BATCH)
+        let receipts = self.execute(&receipts, vec![before.into()]).await?;
+        let answers = self.execute(&answers, vec![before.into()]).await?;
+        let more = self.sweep_deleted().await?;
+        Ok(receipts == BATCH || answers == BATCH || more)
+    }
+
+    /// Removes some members of the organization that was deleted first, with their addresses and sessions;
+    /// and the organization itself when it has none left.
+    async fn sweep_deleted(&self) -> Result<bool, Error> {
+        let oldest = "SELECT id FROM organizations WHERE deleted_at IS NOT NULL ORDER BY deleted_at LIMIT 1";
+        let Some(row) = self.query_one(oldest, Vec::new()).await? else {
+            return Ok(false);
+        };
+        let id: Uuid = column(&row, "id")?;
+        let members = format!(
+            "DELETE FROM members WHERE id IN \
+             (SELECT id FROM members WHERE organization_id = $1 ORDER BY id LIMIT {BATCH})"
+        );
+        if self.execute(&members, vec![id.into()]).await? < BATCH {
+            let organization = "DELETE FROM organizations WHERE id = $1 AND deleted_at IS NOT NULL";
+            self.execute(organization, vec![id.into()]).await?;
+        }
+        Ok(true)
     }
 }

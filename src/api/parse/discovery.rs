@@ -5,7 +5,8 @@ use std::time::Duration;
 use prost_types::Struct;
 use tonic::Status;
 
-use super::organization::{Parsed, common, fields};
+use super::organization::{New, fields, new};
+use super::sent::Sent;
 use super::{Violations, intermediate_token, json};
 use crate::api::Api;
 use crate::domain::claims::{self, ClaimsError};
@@ -35,9 +36,12 @@ pub(in crate::api) fn create_organization(
         let rule = format!("is not 1 to {MAX_TELEMETRY_ID} visible ASCII characters");
         violations.add("telemetry_id", Reason::InvalidArgument, rule);
     }
-    let parsed = common(api, &mut violations, fields!(request, Vec::new()));
-    let command = parsed.and_then(|parsed| {
-        let Parsed { name, slug, external_id, logo_url, trusted_metadata, settings } = parsed;
+    let mut sent = Sent::present();
+    let fields = fields!(request, sent, {
+        claimed: Vec::new(), default_connection: None, connections: Vec::new(),
+    });
+    let command = new(api, &mut violations, fields, &sent).and_then(|new| {
+        let New { name, slug, external_id, logo_url, trusted_metadata, settings } = new;
         let session = SessionRequest { duration: duration?, custom_claims: custom_claims? };
         let token = token?;
         Some(CreateOrganization {

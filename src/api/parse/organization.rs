@@ -1,22 +1,27 @@
-//! Organizations: the fields that the two ways of creating one have in common, and names.
+//! Organizations: names, and the fields that creating and changing one have in common.
 
 use prost_types::Struct;
 use tonic::Status;
 use url::Url;
 
-use super::settings::settings;
+use super::sent::Sent;
+use super::settings::{keep_meaningful, settings};
 use super::{Violations, json};
 use crate::api::Api;
-use crate::domain::ids::{Environment, IdError, OrganizationId};
-use crate::domain::json::{JsonObject, MetadataError, metadata};
+use crate::domain::ids::{IdError, OrganizationId};
+use crate::domain::json::{JsonObject, metadata};
 use crate::domain::organization::{MAX_LOGO_URL, OrganizationName, check_name};
-use crate::domain::organization_settings::OrganizationSettings;
+use crate::domain::organization_settings::{OrganizationSettings, SentSettings};
+use crate::domain::organization_update::{OrganizationUpdate, metadata_reason};
 use crate::domain::reason::Reason;
 use crate::domain::slug::{ExternalId, Slug};
 use crate::pb;
+use crate::service::organizations::OrganizationTarget;
 use crate::service::organizations::create::CreateOrganization;
+use crate::service::organizations::update::UpdateOrganization;
 
-/// The fields that both requests have, under the same names.
+/// The settings and other fields that requests about an organization have, under the same names.
+/// `None`: not sent.
 #[derive(Debug)]
 pub(super) struct Fields {
     pub(super) organization_name: Option<String>,
@@ -24,59 +29,94 @@ pub(super) struct Fields {
     pub(super) organization_external_id: Option<String>,
     pub(super) organization_logo_url: Option<String>,
     pub(super) trusted_metadata: Option<Struct>,
+    pub(super) sso_default_connection_id: Option<String>,
     pub(super) sso_jit_provisioning: Option<i32>,
-    pub(super) email_allowed_domains: Vec<String>,
+    pub(super) sso_jit_provisioning_allowed_connections: Option<Vec<String>>,
+    pub(super) email_allowed_domains: Option<Vec<String>>,
     pub(super) email_jit_provisioning: Option<i32>,
     pub(super) email_invites: Option<i32>,
     pub(super) auth_methods: Option<i32>,
-    pub(super) allowed_auth_methods: Vec<String>,
+    pub(super) allowed_auth_methods: Option<Vec<String>>,
     pub(super) mfa_policy: Option<i32>,
     pub(super) mfa_methods: Option<i32>,
-    pub(super) allowed_mfa_methods: Vec<String>,
-    pub(super) rbac_email_implicit_role_assignments: Vec<pb::EmailImplicitRoleAssignment>,
+    pub(super) allowed_mfa_methods: Option<Vec<String>>,
+    pub(super) rbac_email_implicit_role_assignments: Option<Vec<pb::EmailImplicitRoleAssignment>>,
     pub(super) oauth_tenant_jit_provisioning: Option<i32>,
     pub(super) allowed_oauth_tenants: Option<Struct>,
-    pub(super) claimed_email_domains: Vec<String>,
+    pub(super) claimed_email_domains: Option<Vec<String>>,
     pub(super) first_party_connected_apps_allowed_type: Option<i32>,
-    pub(super) allowed_first_party_connected_apps: Vec<String>,
+    pub(super) allowed_first_party_connected_apps: Option<Vec<String>>,
     pub(super) third_party_connected_apps_allowed_type: Option<i32>,
-    pub(super) allowed_third_party_connected_apps: Vec<String>,
+    pub(super) allowed_third_party_connected_apps: Option<Vec<String>>,
 }
 
-/// Takes the common fields out of a request; only one of the two can claim domains.
+/// Takes the fields out of a request, as far as they are [`Sent`]; those that not every request has
+/// are handed in.
 macro_rules! fields {
-    ($request:ident, $claimed_email_domains:expr) => {
-        crate::api::parse::organization::Fields {
-            organization_name: $request.organization_name,
-            organization_slug: $request.organization_slug,
-            organization_external_id: $request.organization_external_id,
-            organization_logo_url: $request.organization_logo_url,
-            trusted_metadata: $request.trusted_metadata,
-            sso_jit_provisioning: $request.sso_jit_provisioning,
-            email_allowed_domains: $request.email_allowed_domains,
-            email_jit_provisioning: $request.email_jit_provisioning,
-            email_invites: $request.email_invites,
-            auth_methods: $request.auth_methods,
-            allowed_auth_methods: $request.allowed_auth_methods,
-            mfa_policy: $request.mfa_policy,
-            mfa_methods: $request.mfa_methods,
-            allowed_mfa_methods: $request.allowed_mfa_methods,
-            rbac_email_implicit_role_assignments: $request.rbac_email_implicit_role_assignments,
-            oauth_tenant_jit_provisioning: $request.oauth_tenant_jit_provisioning,
-            allowed_oauth_tenants: $request.allowed_oauth_tenants,
-            claimed_email_domains: $claimed_email_domains,
-            first_party_connected_apps_allowed_type: $request.first_party_connected_apps_allowed_type,
-            allowed_first_party_connected_apps: $request.allowed_first_party_connected_apps,
-            third_party_connected_apps_allowed_type: $request.third_party_connected_apps_allowed_type,
-            allowed_third_party_connected_apps: $request.allowed_third_party_connected_apps,
+    ($request:ident, $sent:ident, {
+        claimed: $claimed:expr, default_connection: $default_connection:expr, connections: $connections:expr,
+    }) => {{
+        macro_rules! value {
+            ($field:ident) => {
+                $sent.value(stringify!($field), $request.$field)
+            };
         }
-    };
+        macro_rules! list {
+            ($field:ident) => {
+                $sent.list(stringify!($field), $request.$field)
+            };
+        }
+        macro_rules! choice {
+            ($field:ident) => {
+                $sent.choice(stringify!($field), $request.$field)
+            };
+        }
+        crate::api::parse::organization::Fields {
+            organization_name: value!(organization_name),
+            organization_slug: value!(organization_slug),
+            organization_external_id: value!(organization_external_id),
+            organization_logo_url: value!(organization_logo_url),
+            trusted_metadata: value!(trusted_metadata),
+            sso_default_connection_id: $sent.value("sso_default_connection_id", $default_connection),
+            sso_jit_provisioning: choice!(sso_jit_provisioning),
+            sso_jit_provisioning_allowed_connections: $sent
+                .list("sso_jit_provisioning_allowed_connections", $connections),
+            email_allowed_domains: list!(email_allowed_domains),
+            email_jit_provisioning: choice!(email_jit_provisioning),
+            email_invites: choice!(email_invites),
+            auth_methods: choice!(auth_methods),
+            allowed_auth_methods: list!(allowed_auth_methods),
+            mfa_policy: choice!(mfa_policy),
+            mfa_methods: choice!(mfa_methods),
+            allowed_mfa_methods: list!(allowed_mfa_methods),
+            rbac_email_implicit_role_assignments: list!(rbac_email_implicit_role_assignments),
+            oauth_tenant_jit_provisioning: choice!(oauth_tenant_jit_provisioning),
+            allowed_oauth_tenants: value!(allowed_oauth_tenants),
+            claimed_email_domains: $sent.list("claimed_email_domains", $claimed),
+            first_party_connected_apps_allowed_type: choice!(first_party_connected_apps_allowed_type),
+            allowed_first_party_connected_apps: list!(allowed_first_party_connected_apps),
+            third_party_connected_apps_allowed_type: choice!(third_party_connected_apps_allowed_type),
+            allowed_third_party_connected_apps: list!(allowed_third_party_connected_apps),
+        }
+    }};
 }
 pub(super) use fields;
 
-/// The common fields, parsed.
+/// The fields, each valid by itself. `None`: not sent.
 #[derive(Debug)]
 pub(super) struct Parsed {
+    pub(super) name: Option<String>,
+    pub(super) slug: Option<Slug>,
+    pub(super) external_id: Option<ExternalId>,
+    pub(super) logo_url: Option<String>,
+    /// As it was sent, nulls included.
+    pub(super) trusted_metadata: Option<JsonObject>,
+    pub(super) settings: SentSettings,
+}
+
+/// The fields of a new organization, with its defaults.
+#[derive(Debug)]
+pub(super) struct New {
     pub(super) name: Option<String>,
     pub(super) slug: Option<Slug>,
     pub(super) external_id: Option<ExternalId>,
@@ -95,26 +135,91 @@ pub(in crate::api) fn create(
     if !named {
         violations.add("organization_name", Reason::OrganizationNameMissing, "is required");
     }
-    let mut fields = fields!(request, request.claimed_email_domains);
+    let mut sent = Sent::present();
+    let mut fields = fields!(request, sent, {
+        claimed: request.claimed_email_domains, default_connection: None, connections: Vec::new(),
+    });
     fields.organization_name = fields.organization_name.filter(|_| named);
-    let command = common(api, &mut violations, fields).and_then(|parsed| {
-        let Parsed { name, slug, external_id, logo_url, trusted_metadata, settings } = parsed;
+    let command = new(api, &mut violations, fields, &sent).and_then(|new| {
+        let New { name, slug, external_id, logo_url, trusted_metadata, settings } = new;
         Some(CreateOrganization { name: name?, slug, external_id, logo_url, trusted_metadata, settings })
     });
     violations.finish(command)
 }
 
-/// Reads how a caller names an organization.
-pub(in crate::api) fn name(api: &Api, message: &'static str, text: &str) -> Result<OrganizationName, Status> {
+/// Reads a request to change an organization.
+pub(in crate::api) fn update(
+    api: &Api,
+    request: pb::UpdateOrganizationRequest,
+) -> Result<UpdateOrganization, Status> {
+    let mut violations = Violations::of("UpdateOrganizationRequest");
+    let organization = name(api, &mut violations, &request.organization_id);
+    let mut sent = Sent::masked(&mut violations, request.update_mask);
+    let fields = fields!(request, sent, {
+        claimed: request.claimed_email_domains,
+        default_connection: request.sso_default_connection_id,
+        connections: request.sso_jit_provisioning_allowed_connections,
+    });
+    for (field, reason) in [
+        ("organization_name", Reason::OrganizationNameMissing),
+        ("organization_slug", Reason::InvalidOrganizationSlug),
+    ] {
+        sent.refuse_cleared(&mut violations, field, reason);
+    }
+    let parsed = common(api, &mut violations, fields, &sent);
+    let update = OrganizationUpdate {
+        name: parsed.name,
+        slug: parsed.slug,
+        external_id: sent.clearable("organization_external_id", parsed.external_id),
+        logo_url: sent.clearable("organization_logo_url", parsed.logo_url).map(Option::unwrap_or_default),
+        trusted_metadata: parsed.trusted_metadata,
+        settings: parsed.settings,
+    };
+    let (etag, allow_removing_last_admin) = (request.etag, request.allow_removing_last_admin);
+    violations.finish(organization.map(|organization| UpdateOrganization {
+        target: OrganizationTarget { organization, etag },
+        allow_removing_last_admin,
+        update,
+    }))
+}
+
+/// Reads a request that has nothing but an organization and an etag.
+pub(in crate::api) fn target(
+    api: &Api,
+    message: &'static str,
+    text: &str,
+    etag: Option<String>,
+) -> Result<OrganizationTarget, Status> {
+    name_only(api, message, text).map(|organization| OrganizationTarget { organization, etag })
+}
+
+/// Reads a request that has nothing but an organization's name.
+pub(in crate::api) fn name_only(
+    api: &Api,
+    message: &'static str,
+    text: &str,
+) -> Result<OrganizationName, Status> {
     let mut violations = Violations::of(message);
-    let name = match OrganizationId::parse(text, api.environment) {
+    let name = name(api, &mut violations, text);
+    violations.finish(name)
+}
+
+/// Reads how a caller names an organization.
+pub(super) fn name(api: &Api, violations: &mut Violations, text: &str) -> Option<OrganizationName> {
+    name_at(api, violations, "organization_id", text)
+}
+
+/// Reads how a caller names an organization, in whatever field.
+pub(super) fn name_at(
+    api: &Api,
+    violations: &mut Violations,
+    field: impl Into<String>,
+    text: &str,
+) -> Option<OrganizationName> {
+    match OrganizationId::parse(text, api.environment) {
         Ok(id) => Some(OrganizationName::Id(id)),
         Err(IdError::OtherEnvironment) => {
-            let (reason, rule) = match api.environment {
-                Environment::Test => (Reason::LiveIdUsedInTestEnvironment, "is an id of a live deployment"),
-                Environment::Live => (Reason::TestIdUsedInLiveEnvironment, "is an id of a test deployment"),
-            };
-            violations.add("organization_id", reason, rule);
+            violations.other_environment(api, field);
             None
         }
         Err(IdError::Malformed)
@@ -124,15 +229,30 @@ pub(in crate::api) fn name(api: &Api, message: &'static str, text: &str) -> Resu
         }
         Err(IdError::Malformed) => {
             let rule = "is neither an id, nor a slug, nor an external id";
-            violations.add("organization_id", Reason::InvalidOrganizationId, rule);
+            violations.add(field, Reason::InvalidOrganizationId, rule);
             None
         }
-    };
-    violations.finish(name)
+    }
 }
 
-/// Reads the common fields.
-pub(super) fn common(api: &Api, violations: &mut Violations, fields: Fields) -> Option<Parsed> {
+/// Reads the fields of a new organization.
+pub(super) fn new(api: &Api, violations: &mut Violations, fields: Fields, sent: &Sent) -> Option<New> {
+    let Parsed { name, slug, external_id, logo_url, trusted_metadata, settings } =
+        common(api, violations, fields, sent);
+    let trusted_metadata = new_metadata(violations, "trusted_metadata", trusted_metadata);
+    let settings = settings.with_defaults().map_err(|broken| keep_meaningful(violations, broken)).ok();
+    Some(New {
+        name,
+        slug,
+        external_id,
+        logo_url: logo_url.unwrap_or_default(),
+        trusted_metadata: trusted_metadata?,
+        settings: settings?,
+    })
+}
+
+/// Reads the fields, each by itself.
+fn common(api: &Api, violations: &mut Violations, fields: Fields, sent: &Sent) -> Parsed {
     if let Some(name) = &fields.organization_name {
         violations.check("organization_name", Reason::InvalidOrganizationName, check_name(name));
     }
@@ -145,25 +265,20 @@ pub(super) fn common(api: &Api, violations: &mut Violations, fields: Fields) -> 
     let external_id = external_id.and_then(|external_id| {
         violations.check("organization_external_id", Reason::InvalidOrganizationExternalId, external_id)
     });
-    let logo_url = fields.organization_logo_url.clone().unwrap_or_default();
-    check_url(violations, "organization_logo_url", &logo_url);
-    let trusted_metadata = fields
-        .trusted_metadata
-        .clone()
-        .map_or_else(|| Some(JsonObject::new()), |sent| new_metadata(violations, "trusted_metadata", sent));
-    let name = fields.organization_name.clone();
-    let settings = settings(api, violations, fields);
-    Some(Parsed {
-        name,
+    if let Some(logo_url) = &fields.organization_logo_url {
+        check_url(violations, "organization_logo_url", logo_url);
+    }
+    Parsed {
+        name: fields.organization_name.clone(),
         slug,
         external_id,
-        logo_url,
-        trusted_metadata: trusted_metadata?,
-        settings: settings?,
-    })
+        logo_url: fields.organization_logo_url.clone(),
+        trusted_metadata: sent_metadata(violations, "trusted_metadata", fields.trusted_metadata.clone()),
+        settings: settings(api, violations, fields, sent),
+    }
 }
 
-fn check_url(violations: &mut Violations, field: &str, text: &str) {
+pub(super) fn check_url(violations: &mut Violations, field: &str, text: &str) {
     if text.is_empty() {
         return;
     }
@@ -181,16 +296,25 @@ fn check_url(violations: &mut Violations, field: &str, text: &str) {
     }
 }
 
-fn new_metadata(violations: &mut Violations, field: &str, sent: Struct) -> Option<JsonObject> {
-    let sent = violations.check(field, Reason::MetadataInvalidFormat, json::object(sent))?;
-    match metadata(JsonObject::new(), sent) {
+/// Reads metadata as it was sent, nulls included.
+pub(super) fn sent_metadata(
+    violations: &mut Violations,
+    field: &'static str,
+    sent: Option<Struct>,
+) -> Option<JsonObject> {
+    violations.check(field, Reason::MetadataInvalidFormat, json::object(sent?))
+}
+
+/// Reads metadata of what is about to be created.
+pub(super) fn new_metadata(
+    violations: &mut Violations,
+    field: &'static str,
+    sent: Option<JsonObject>,
+) -> Option<JsonObject> {
+    match metadata(JsonObject::new(), sent.unwrap_or_default()) {
         Ok(metadata) => Some(metadata),
         Err(error) => {
-            let reason = match error {
-                MetadataError::TooManyKeys => Reason::MetadataTooManyKeys,
-                MetadataError::TooLarge => Reason::MetadataTooLarge,
-            };
-            violations.add(field, reason, error);
+            violations.add(field, metadata_reason(error), error);
             None
         }
     }

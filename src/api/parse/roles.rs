@@ -2,6 +2,7 @@
 
 use super::Violations;
 use crate::api::Api;
+use crate::domain::member::MAX_ROLES;
 use crate::domain::rbac::RoleError;
 use crate::domain::reason::Reason;
 
@@ -21,4 +22,23 @@ pub(super) fn role(
     };
     violations.add(path, reason, error);
     None
+}
+
+/// Takes the ids of the roles to assign to a member, none twice.
+pub(super) fn roles(api: &Api, violations: &mut Violations, sent: Vec<String>) -> Vec<String> {
+    if sent.len() > MAX_ROLES {
+        violations.add("roles", Reason::TooManyRoles, format!("has more than {MAX_ROLES} roles"));
+        return Vec::new();
+    }
+    let mut roles = Vec::new();
+    for (index, role_id) in sent.into_iter().enumerate() {
+        let path = format!("roles[{index}]");
+        let Some(role_id) = role(api, violations, &path, role_id) else { continue };
+        if roles.contains(&role_id) {
+            violations.add(path, Reason::InvalidRbacRoleAssignment, "is listed twice");
+        } else {
+            roles.push(role_id);
+        }
+    }
+    roles
 }

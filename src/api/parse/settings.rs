@@ -7,13 +7,14 @@ use prost_types::value::Kind;
 
 use super::organization::Fields;
 use super::roles::role;
+use super::sent::Sent;
 use super::{Violations, root};
 use crate::api::Api;
 use crate::api::enums::ProtoEnum;
 use crate::domain::email_domain::EmailDomain;
-use crate::domain::ids::ConnectedAppId;
+use crate::domain::ids::{ConnectedAppId, ExternalConnectionId, OidcConnectionId, SamlConnectionId};
 use crate::domain::organization_settings::{
-    MAX_FOREIGN_ID, MAX_LIST, OauthTenant, OrganizationSettings, RoleAssignment, SentSettings, TenantProvider,
+    MAX_FOREIGN_ID, MAX_LIST, OauthTenant, RoleAssignment, SentSettings, TenantProvider,
 };
 use crate::domain::reason::{Reason, Violation};
 use crate::pb;
@@ -31,71 +32,86 @@ const MFA_POLICY: Rule = ("mfa_policy", Reason::InvalidOrganizationMfaPolicy);
 const MFA_METHODS: Rule = ("mfa_methods", Reason::InvalidOrganizationMfaFactorSetting);
 const ALLOWED_MFA_METHODS: Rule = ("allowed_mfa_methods", Reason::InvalidOrganizationAllowedMfaMethods);
 
-/// Reads the settings, and fills in the defaults of a new organization.
-pub(super) fn settings(
-    api: &Api,
-    violations: &mut Violations,
-    fields: Fields,
-) -> Option<OrganizationSettings> {
-    let Fields { allowed_oauth_tenants, email_allowed_domains, claimed_email_domains, .. } = fields;
-    let sent = SentSettings {
-        sso_jit_provisioning: choice::<_, pb::SsoJitProvisioning>(
-            violations,
-            SSO_JIT,
-            fields.sso_jit_provisioning,
-        ),
-        email_allowed_domains: domains(api, violations, &ALLOWED, &email_allowed_domains),
-        email_jit_provisioning: choice::<_, pb::EmailJitProvisioning>(
-            violations,
-            EMAIL_JIT,
-            fields.email_jit_provisioning,
-        ),
-        email_invites: choice::<_, pb::EmailInvites>(violations, INVITES, fields.email_invites),
-        auth_methods: choice::<_, pb::AuthMethods>(violations, AUTH_METHODS, fields.auth_methods),
-        allowed_auth_methods: words(violations, ALLOWED_AUTH_METHODS, fields.allowed_auth_methods),
-        mfa_policy: choice::<_, pb::MfaPolicy>(violations, MFA_POLICY, fields.mfa_policy),
-        mfa_methods: choice::<_, pb::MfaMethods>(violations, MFA_METHODS, fields.mfa_methods),
-        allowed_mfa_methods: words(violations, ALLOWED_MFA_METHODS, fields.allowed_mfa_methods),
-        rbac_email_implicit_role_assignments: role_assignments(
-            api,
-            violations,
-            fields.rbac_email_implicit_role_assignments,
-        ),
-        oauth_tenant_jit_provisioning: choice::<_, pb::OauthTenantJitProvisioning>(
-            violations,
-            TENANT_JIT,
-            fields.oauth_tenant_jit_provisioning,
-        ),
-        allowed_oauth_tenants: allowed_oauth_tenants.map(|sent| tenants(violations, sent)),
-        claimed_email_domains: domains(api, violations, &CLAIMED, &claimed_email_domains),
-        first_party_connected_apps_allowed_type: choice::<_, pb::FirstPartyConnectedAppsAllowedType>(
-            violations,
+/// Reads the settings, each by itself.
+pub(super) fn settings(api: &Api, violations: &mut Violations, fields: Fields, sent: &Sent) -> SentSettings {
+    let mut reader = Reader { violations, sent };
+    let mut settings = SentSettings {
+        sso_jit_provisioning: reader
+            .choice::<_, pb::SsoJitProvisioning>(SSO_JIT, fields.sso_jit_provisioning),
+        email_jit_provisioning: reader
+            .choice::<_, pb::EmailJitProvisioning>(EMAIL_JIT, fields.email_jit_provisioning),
+        email_invites: reader.choice::<_, pb::EmailInvites>(INVITES, fields.email_invites),
+        auth_methods: reader.choice::<_, pb::AuthMethods>(AUTH_METHODS, fields.auth_methods),
+        mfa_policy: reader.choice::<_, pb::MfaPolicy>(MFA_POLICY, fields.mfa_policy),
+        mfa_methods: reader.choice::<_, pb::MfaMethods>(MFA_METHODS, fields.mfa_methods),
+        oauth_tenant_jit_provisioning: reader
+            .choice::<_, pb::OauthTenantJitProvisioning>(TENANT_JIT, fields.oauth_tenant_jit_provisioning),
+        first_party_connected_apps_allowed_type: reader.choice::<_, pb::FirstPartyConnectedAppsAllowedType>(
             ("first_party_connected_apps_allowed_type", Reason::InvalidArgument),
             fields.first_party_connected_apps_allowed_type,
         ),
-        allowed_first_party_connected_apps: apps(
-            api,
-            violations,
-            "allowed_first_party_connected_apps",
-            fields.allowed_first_party_connected_apps,
-        ),
-        third_party_connected_apps_allowed_type: choice::<_, pb::ThirdPartyConnectedAppsAllowedType>(
-            violations,
+        third_party_connected_apps_allowed_type: reader.choice::<_, pb::ThirdPartyConnectedAppsAllowedType>(
             ("third_party_connected_apps_allowed_type", Reason::InvalidArgument),
             fields.third_party_connected_apps_allowed_type,
         ),
-        allowed_third_party_connected_apps: apps(
-            api,
-            violations,
-            "allowed_third_party_connected_apps",
-            fields.allowed_third_party_connected_apps,
-        ),
+        ..SentSettings::default()
     };
-    sent.with_defaults().map_err(|broken| keep_meaningful(violations, broken)).ok()
+    let mut list = |rules: &DomainRules, sent: Option<Vec<String>>| {
+        sent.map(|sent| domains(api, violations, rules, &sent))
+    };
+    settings.email_allowed_domains = list(&ALLOWED, fields.email_allowed_domains);
+    settings.claimed_email_domains = list(&CLAIMED, fields.claimed_email_domains);
+    settings.allowed_auth_methods =
+        fields.allowed_auth_methods.map(|sent| words(violations, ALLOWED_AUTH_METHODS, sent));
+    settings.allowed_mfa_methods =
+        fields.allowed_mfa_methods.map(|sent| words(violations, ALLOWED_MFA_METHODS, sent));
+    settings.rbac_email_implicit_role_assignments =
+        fields.rbac_email_implicit_role_assignments.map(|sent| role_assignments(api, violations, sent));
+    settings.allowed_oauth_tenants = sent
+        .clearable("allowed_oauth_tenants", fields.allowed_oauth_tenants)
+        .map(|sent| sent.map_or_else(Vec::new, |sent| tenants(violations, sent)));
+    settings.allowed_first_party_connected_apps = fields
+        .allowed_first_party_connected_apps
+        .map(|sent| apps(api, violations, "allowed_first_party_connected_apps", sent));
+    settings.allowed_third_party_connected_apps = fields
+        .allowed_third_party_connected_apps
+        .map(|sent| apps(api, violations, "allowed_third_party_connected_apps", sent));
+    settings.sso_default_connection_id = sent
+        .clearable("sso_default_connection_id", fields.sso_default_connection_id)
+        .map(|sent| sent.filter(|id| !id.is_empty()).and_then(|id| default_connection(api, violations, id)));
+    settings.sso_jit_provisioning_allowed_connections =
+        fields.sso_jit_provisioning_allowed_connections.map(|sent| connections(api, violations, sent));
+    settings
+}
+
+fn default_connection(api: &Api, violations: &mut Violations, id: String) -> Option<String> {
+    if is_connection(api, &id) {
+        return Some(id);
+    }
+    let rule = "is not the id of an SSO connection of this environment";
+    violations.add("sso_default_connection_id", Reason::InvalidSsoDefaultConnectionId, rule);
+    None
+}
+
+fn connections(api: &Api, violations: &mut Violations, sent: Vec<String>) -> Vec<String> {
+    let rule = ListRule {
+        field: "sso_jit_provisioning_allowed_connections",
+        reason: Reason::InvalidConnectionForJitProvisioning,
+        things: "connections",
+        otherwise: "is not the id of an SSO connection of this environment",
+    };
+    foreign_ids(violations, &rule, sent, |id| is_connection(api, id))
+}
+
+/// Whether a text has the form of a connection's id.
+fn is_connection(api: &Api, text: &str) -> bool {
+    SamlConnectionId::parse(text, api.environment).is_ok()
+        || OidcConnectionId::parse(text, api.environment).is_ok()
+        || ExternalConnectionId::parse(text, api.environment).is_ok()
 }
 
 /// Notes the broken rules between fields, except where one of the fields could not be read.
-fn keep_meaningful(violations: &mut Violations, mut broken: Vec<Violation>) {
+pub(super) fn keep_meaningful(violations: &mut Violations, mut broken: Vec<Violation>) {
     broken.retain(|violation| {
         let (list, own) = (list_behind(violation.reason), root(&violation.field));
         let behind = list.map_or(ENTRY.to_vec(), |list| vec![own, list]);
@@ -118,23 +134,31 @@ fn list_behind(rule: Reason) -> Option<&'static str> {
     }
 }
 
-/// Reads a proto enum.
-fn choice<D, P>(violations: &mut Violations, (field, reason): Rule, number: Option<i32>) -> Option<D>
-where
-    (D, PhantomData<P>): ProtoEnum,
-{
-    let read = <(D, PhantomData<P>)>::from_number(number?);
-    if let Ok(value) = read {
-        return value.map(|(value, _)| value);
+/// Reads proto enums.
+struct Reader<'a> {
+    violations: &'a mut Violations,
+    sent: &'a Sent,
+}
+
+impl Reader<'_> {
+    fn choice<D, P>(&mut self, (field, reason): Rule, number: Option<i32>) -> Option<D>
+    where
+        (D, PhantomData<P>): ProtoEnum,
+    {
+        self.sent.refuse_cleared(self.violations, field, reason);
+        let read = <(D, PhantomData<P>)>::from_number(number?);
+        if let Ok(value) = read {
+            return value.map(|(value, _)| value);
+        }
+        let mut violation = Violation::new(field, reason, "is not a known value");
+        // The published name of these two is longer than a reason may be.
+        if field == EMAIL_JIT.0 || field == TENANT_JIT.0 {
+            violation =
+                violation.with("error_type", format!("invalid_organization_auth_factor_setting_for_{field}"));
+        }
+        self.violations.list.push(violation);
+        None
     }
-    let mut violation = Violation::new(field, reason, "is not a known value");
-    // The published name of these two is longer than a reason may be.
-    if field == EMAIL_JIT.0 || field == TENANT_JIT.0 {
-        violation =
-            violation.with("error_type", format!("invalid_organization_auth_factor_setting_for_{field}"));
-    }
-    violations.list.push(violation);
-    None
 }
 
 /// Reads a list of published values, none twice.
@@ -319,19 +343,39 @@ pub(super) fn is_foreign_id(text: &str) -> bool {
 }
 
 fn apps(api: &Api, violations: &mut Violations, field: &'static str, sent: Vec<String>) -> Vec<String> {
+    let rule = ListRule {
+        field,
+        reason: Reason::InvalidArgument,
+        things: "apps",
+        otherwise: "is not the id of a connected app of this environment",
+    };
+    foreign_ids(violations, &rule, sent, |app| ConnectedAppId::parse(app, api.environment).is_ok())
+}
+
+/// A list of ids of what is managed elsewhere, and what it is refused with.
+struct ListRule {
+    field: &'static str,
+    reason: Reason,
+    things: &'static str,
+    otherwise: &'static str,
+}
+
+fn foreign_ids(
+    violations: &mut Violations,
+    rule: &ListRule,
+    sent: Vec<String>,
+    acceptable: impl Fn(&str) -> bool,
+) -> Vec<String> {
+    let ListRule { field, reason, things, otherwise } = *rule;
     if sent.len() > MAX_LIST {
-        violations.add(field, Reason::InvalidArgument, format!("has more than {MAX_LIST} apps"));
+        violations.add(field, reason, format!("has more than {MAX_LIST} {things}"));
         return Vec::new();
     }
-    for (index, app) in sent.iter().enumerate() {
-        if ConnectedAppId::parse(app, api.environment).is_err() {
-            violations.add(
-                format!("{field}[{index}]"),
-                Reason::InvalidArgument,
-                "is not the id of a connected app of this environment",
-            );
-        } else if sent[..index].contains(app) {
-            violations.add(format!("{field}[{index}]"), Reason::InvalidArgument, "is listed twice");
+    for (index, id) in sent.iter().enumerate() {
+        if !acceptable(id) {
+            violations.add(format!("{field}[{index}]"), reason, otherwise);
+        } else if sent[..index].contains(id) {
+            violations.add(format!("{field}[{index}]"), reason, "is listed twice");
         }
     }
     sent

@@ -6,6 +6,7 @@ use crate::domain::json::JsonObject;
 use crate::domain::member::{ADMIN_ROLE, EffectiveRole, Member, RoleSource};
 use crate::domain::organization::Organization;
 use crate::pb;
+use crate::tokens::etag::etag;
 
 pub(in crate::api) fn member(
     member: &Member,
@@ -39,14 +40,27 @@ pub(in crate::api) fn member(
         untrusted_metadata: Some(object(&member.untrusted_metadata)),
         created_at: Some(timestamp(member.created_at)),
         updated_at: Some(timestamp(member.updated_at)),
+        external_id: member.external_id.as_ref().map(|external_id| external_id.as_str().to_owned()),
+        retired_email_addresses: member
+            .retired_email_addresses
+            .iter()
+            .map(|retired| pb::RetiredEmailAddress {
+                email_id: retired.email_id.text(environment),
+                email_address: retired.email_address.as_str().to_owned(),
+            })
+            .collect(),
+        mfa_phone_number: member
+            .mfa_phone_number
+            .as_ref()
+            .map_or_else(String::new, |number| number.as_str().to_owned()),
+        mfa_phone_number_verified: member.mfa_phone_number_verified,
+        default_mfa_method: member
+            .default_mfa_method
+            .map_or_else(String::new, |method| method.as_str().to_owned()),
+        etag: etag(member.id.uuid(), member.version),
         // Nothing writes these yet.
-        external_id: None,
-        retired_email_addresses: Vec::new(),
         member_password_id: String::new(),
-        mfa_phone_number: String::new(),
-        mfa_phone_number_verified: false,
         totp_registration_id: String::new(),
-        default_mfa_method: String::new(),
         is_locked: false,
         lock_created_at: None,
         lock_expires_at: None,

@@ -14,13 +14,16 @@ use crate::domain::organization::Organization;
 use crate::domain::organization_settings::{OauthTenant, OrganizationSettings};
 use crate::domain::slug::ExternalId;
 use crate::pb;
+use crate::tokens::etag::etag;
 
 pub(in crate::api) fn organization(
     organization: &Organization,
     environment: Environment,
 ) -> pb::Organization {
     let OrganizationSettings {
+        sso_default_connection_id,
         sso_jit_provisioning,
+        sso_jit_provisioning_allowed_connections,
         email_allowed_domains,
         email_jit_provisioning,
         email_invites,
@@ -80,9 +83,10 @@ pub(in crate::api) fn organization(
         allowed_third_party_connected_apps: allowed_third_party_connected_apps.clone(),
         created_at: Some(timestamp(organization.created_at)),
         updated_at: Some(timestamp(organization.updated_at)),
+        etag: etag(organization.id.uuid(), organization.version),
+        sso_default_connection_id: sso_default_connection_id.clone(),
+        sso_jit_provisioning_allowed_connections: sso_jit_provisioning_allowed_connections.clone(),
         // Connections and roles of one organization are not managed by this service yet.
-        sso_default_connection_id: None,
-        sso_jit_provisioning_allowed_connections: Vec::new(),
         sso_active_connections: Vec::new(),
         scim_active_connection: None,
         custom_roles: Vec::new(),

@@ -31,7 +31,7 @@ fn person(kinds: &[FactorKind]) -> IntermediateSession {
 fn methods(allowed: &[AuthMethod]) -> SentSettings {
     SentSettings {
         auth_methods: Some(AuthMethods::Restricted),
-        allowed_auth_methods: allowed.to_vec(),
+        allowed_auth_methods: Some(allowed.to_vec()),
         ..Default::default()
     }
 }
@@ -40,7 +40,7 @@ fn mfa(allowed: &[MfaMethod]) -> SentSettings {
     SentSettings {
         mfa_policy: Some(MfaPolicy::RequiredForAll),
         mfa_methods: (!allowed.is_empty()).then_some(MfaMethods::Restricted),
-        allowed_mfa_methods: allowed.to_vec(),
+        allowed_mfa_methods: Some(allowed.to_vec()),
         ..Default::default()
     }
 }

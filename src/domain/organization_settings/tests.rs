@@ -8,10 +8,10 @@ fn domain() -> EmailDomain {
 fn the_default_of_email_invites_depends_on_what_else_is_sent() {
     let strict = [
         SentSettings { sso_jit_provisioning: Some(SsoJitProvisioning::AllAllowed), ..Default::default() },
-        SentSettings { email_allowed_domains: vec![domain()], ..Default::default() },
+        SentSettings { email_allowed_domains: Some(vec![domain()]), ..Default::default() },
         SentSettings { email_jit_provisioning: Some(EmailJitProvisioning::NotAllowed), ..Default::default() },
         SentSettings { auth_methods: Some(AuthMethods::AllAllowed), ..Default::default() },
-        SentSettings { allowed_auth_methods: vec![AuthMethod::Sso], ..Default::default() },
+        SentSettings { allowed_auth_methods: Some(vec![AuthMethod::Sso]), ..Default::default() },
         SentSettings {
             oauth_tenant_jit_provisioning: Some(OauthTenantJitProvisioning::NotAllowed),
             ..Default::default()
@@ -26,15 +26,15 @@ fn the_default_of_email_invites_depends_on_what_else_is_sent() {
         SentSettings::default(),
         SentSettings { mfa_policy: Some(MfaPolicy::RequiredForAll), ..Default::default() },
         SentSettings { mfa_methods: Some(MfaMethods::AllAllowed), ..Default::default() },
-        SentSettings { allowed_mfa_methods: vec![MfaMethod::Totp], ..Default::default() },
+        SentSettings { allowed_mfa_methods: Some(vec![MfaMethod::Totp]), ..Default::default() },
         SentSettings {
-            rbac_email_implicit_role_assignments: vec![RoleAssignment {
+            rbac_email_implicit_role_assignments: Some(vec![RoleAssignment {
                 domain: domain(),
                 role_id: "stytch_admin".into(),
-            }],
+            }]),
             ..Default::default()
         },
-        SentSettings { claimed_email_domains: vec![domain()], ..Default::default() },
+        SentSettings { claimed_email_domains: Some(vec![domain()]), ..Default::default() },
         SentSettings {
             first_party_connected_apps_allowed_type: Some(ConnectedAppsAllowedType::NotAllowed),
             ..Default::default()

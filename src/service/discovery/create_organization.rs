@@ -13,7 +13,7 @@ use crate::domain::event::{Event, EventType};
 use crate::domain::intermediate_session::Binding;
 use crate::domain::json::JsonObject;
 use crate::domain::member::Member;
-use crate::domain::organization::Organization;
+use crate::domain::organization::{Organization, first_version};
 use crate::domain::organization_settings::OrganizationSettings;
 use crate::domain::reason::Reason;
 use crate::domain::session::{MemberSession, SessionRequest};
@@ -192,6 +192,7 @@ impl Service {
             settings: command.settings.clone(),
             created_at: mint.now,
             updated_at: mint.now,
+            version: first_version(),
         };
         let member = first_member(person, organization.id, &mint);
         let owed = owed_by_creator(person, &organization.settings);
@@ -217,7 +218,10 @@ impl Service {
                 }
                 Err(Failure::NameTaken) => {
                     organization = kept.organization;
-                    naming.next(self, organization.external_id.as_ref()).await.map_err(Failure::Refused)?;
+                    naming
+                        .next(self, organization.id, organization.external_id.as_ref())
+                        .await
+                        .map_err(Failure::Refused)?;
                     organization.slug = naming.slug.clone();
                 }
                 Err(failure) => return Err(failure),

@@ -5,7 +5,7 @@ use crate::domain::ids::OrganizationId;
 use crate::domain::intermediate_session::IntermediateSession;
 use crate::domain::json::JsonObject;
 use crate::domain::member::{ADMIN_ROLE, Member, MemberStatus, OauthRegistration};
-use crate::domain::organization::Organization;
+use crate::domain::organization::{Organization, first_version};
 use crate::domain::session::{MemberSession, SessionRequest};
 use crate::service::mint::Mint;
 
@@ -24,14 +24,20 @@ pub(super) fn first_member(
         email_address_verified: verified,
         status: if verified { MemberStatus::Active } else { MemberStatus::Pending },
         name: person.full_name().unwrap_or_default().to_owned(),
+        external_id: None,
+        retired_email_addresses: Vec::new(),
         is_breakglass: false,
         assigned_roles: vec![ADMIN_ROLE.to_owned()],
         mfa_enrolled: false,
+        mfa_phone_number: None,
+        mfa_phone_number_verified: false,
+        default_mfa_method: None,
         oauth_registrations: registrations(person, mint),
         trusted_metadata: JsonObject::new(),
         untrusted_metadata: JsonObject::new(),
         created_at: mint.now,
         updated_at: mint.now,
+        version: first_version(),
     }
 }
 

@@ -4,9 +4,8 @@ use crate::domain::call::Call;
 use crate::domain::default_names::slug_from;
 use crate::domain::event::{Event, EventType};
 use crate::domain::json::JsonObject;
-use crate::domain::organization::Organization;
+use crate::domain::organization::{Organization, first_version};
 use crate::domain::organization_settings::OrganizationSettings;
-use crate::domain::reason::{Reason, Violation};
 use crate::domain::slug::{ExternalId, Slug};
 use crate::service::Service;
 use crate::service::answers::stored_answer;
@@ -50,6 +49,7 @@ impl Service {
             settings: command.settings,
             created_at: mint.now,
             updated_at: mint.now,
+            version: first_version(),
         };
         let events = [Event::new(mint.id(), EventType::OrganizationCreated, organization.id, call, mint.now)];
         loop {
@@ -61,29 +61,14 @@ impl Service {
                     return self.earlier_answer(call).await?.ok_or_else(Error::concurrent);
                 }
                 Err(StoreError::Violates(Constraint::OrganizationName)) => {
-                    naming.next(self, organization.external_id.as_ref()).await?;
+                    naming.next(self, organization.id, organization.external_id.as_ref()).await?;
                     organization.slug = naming.slug.clone();
                 }
                 Err(StoreError::Violates(Constraint::ClaimedDomain)) => {
-                    return Err(self.claimed_by_another(&organization.settings).await?);
+                    return Err(self.claimed_by_another(&organization).await?);
                 }
                 Err(error) => return Err(error.into()),
             }
         }
-    }
-
-    /// The refusal of domains that another organization has claimed.
-    async fn claimed_by_another(&self, settings: &OrganizationSettings) -> Result<Error, Error> {
-        let claimed = self.parts.store.claimed_domains(&settings.claimed_email_domains).await?;
-        let position = settings.claimed_email_domains.iter().position(|domain| claimed.contains(domain));
-        // The other organization has given it up meanwhile: another try may succeed.
-        let Some(position) = position else {
-            return Ok(Error::concurrent());
-        };
-        Ok(Error::AlreadyExists(Violation::new(
-            format!("claimed_email_domains[{position}]"),
-            Reason::OrganizationSettingsDuplicateClaimedDomain,
-            "the domain is claimed by another organization",
-        )))
     }
 }

@@ -1,11 +1,13 @@
 //! Finding a free slug for a new organization.
 
 use crate::domain::default_names::with_suffix;
+use crate::domain::ids::OrganizationId;
 use crate::domain::reason::{Reason, Violation};
 use crate::domain::slug::{ExternalId, Slug};
 use crate::entropy::Entropy;
 use crate::service::Service;
 use crate::service::error::Error;
+use crate::store::NamesTaken;
 
 /// How often a name is tried again: a generated slug with another ending, or a name that was taken
 /// and became free at once.
@@ -44,34 +46,45 @@ impl Naming {
     pub(in crate::service) async fn next(
         &mut self,
         service: &Service,
+        id: OrganizationId,
         external_id: Option<&ExternalId>,
     ) -> Result<(), Error> {
-        let taken = service.parts.store.organization_names_taken(&self.slug, external_id).await?;
+        let taken = service.parts.store.organization_names_taken(id, &self.slug, external_id).await?;
         let exhausted = self.attempts_left == 0;
         self.attempts_left = self.attempts_left.saturating_sub(1);
         match &self.generated_from {
             Some(slug) if taken.slug && !exhausted => {
                 self.slug = with_suffix(slug, &random_ending(&*service.parts.entropy));
             }
-            _ if taken.slug => {
-                return Err(Error::AlreadyExists(Violation::new(
-                    "organization_slug",
-                    Reason::OrganizationSlugAlreadyUsed,
-                    "the slug is already used by another organization",
-                )));
-            }
-            _ => {}
+            _ => refuse_taken(taken)?,
         }
         if taken.external_id {
-            return Err(Error::AlreadyExists(Violation::new(
-                "organization_external_id",
-                Reason::OrganizationExternalIdAlreadyUsed,
-                "the external id is already used by another organization",
-            )));
+            return refuse_taken(taken);
         }
         // Nothing is taken any more: whoever had the name has just given it up.
         if exhausted { Err(Error::concurrent()) } else { Ok(()) }
     }
+}
+
+/// # Errors
+/// `AlreadyExists` with whichever is taken.
+pub(in crate::service) fn refuse_taken(taken: NamesTaken) -> Result<(), Error> {
+    let mut violations = Vec::new();
+    if taken.slug {
+        violations.push(Violation::new(
+            "organization_slug",
+            Reason::OrganizationSlugAlreadyUsed,
+            "the slug is already used by another organization",
+        ));
+    }
+    if taken.external_id {
+        violations.push(Violation::new(
+            "organization_external_id",
+            Reason::OrganizationExternalIdAlreadyUsed,
+            "the external id is already used by another organization",
+        ));
+    }
+    if violations.is_empty() { Ok(()) } else { Err(Error::AlreadyExists(violations)) }
 }
 
 fn random_ending(entropy: &dyn Entropy) -> String {

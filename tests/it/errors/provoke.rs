@@ -120,6 +120,7 @@ pub(super) async fn provoke(t: &Harness, reason: R) -> Vec<Status> {
         }
         R::MemberNotFound => a_repeat_finds_nothing("UPDATE members SET status = 'deleted'").await,
         R::SessionNotFound => a_repeat_finds_nothing("DELETE FROM sessions").await,
+        new => panic!("provoke {new:?} here"),
     };
     vec![one]
 }

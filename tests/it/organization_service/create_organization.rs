@@ -116,6 +116,7 @@ async fn a_name_is_enough_and_everything_else_has_its_default(t: Harness) {
     let organization = created(&t, organization("Acme")).await;
     assert!(organization.organization_id.starts_with("organization-test-"), "{organization:?}");
     let expected = pb::Organization {
+        etag: organization.etag.clone(),
         organization_id: organization.organization_id.clone(),
         organization_name: "Acme".to_owned(),
         organization_slug: "acme".to_owned(),
@@ -147,6 +148,7 @@ async fn every_parameter_is_kept_and_can_be_read(t: Harness) {
         organization_external_id: sent.organization_external_id,
         organization_logo_url: sent.organization_logo_url.unwrap(),
         trusted_metadata: sent.trusted_metadata,
+        etag: organization.etag.clone(),
         sso_default_connection_id: None,
         sso_jit_provisioning: sent.sso_jit_provisioning.unwrap(),
         sso_jit_provisioning_allowed_connections: vec![],

@@ -89,8 +89,14 @@ async fn a_login_is_answered_to_the_last_field(t: Harness) {
             roles: roles.map(str::to_owned).to_vec(),
             custom_claims: None,
         }),
-        member: Some(first_member(&organization.organization_id, &created.member_id, now)),
-        organization: Some(fresh_organization(&organization.organization_id, now)),
+        member: Some(pb::Member {
+            etag: created.member.clone().unwrap().etag,
+            ..first_member(&organization.organization_id, &created.member_id, now)
+        }),
+        organization: Some(pb::Organization {
+            etag: organization.etag.clone(),
+            ..fresh_organization(&organization.organization_id, now)
+        }),
     };
     assert_eq!(created, expected);
     let read = clients.get(&organization.organization_id).await.unwrap().into_inner();

@@ -82,6 +82,7 @@ async fn every_parameter_comes_back(t: Harness) {
     let seen = created.organization.unwrap();
     let now = seconds(t.clock.now());
     let expected = pb::Organization {
+        etag: seen.etag.clone(),
         organization_id: seen.organization_id.clone(),
         organization_name: sent.organization_name.unwrap(),
         organization_slug: sent.organization_slug.unwrap(),

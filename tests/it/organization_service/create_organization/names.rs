@@ -19,7 +19,7 @@ on_both_backends!(
     an_organization_may_have_one_name_twice,
     a_slug_is_made_from_the_name,
     a_domain_is_claimed_once,
-    of_several_collisions_the_first_field_is_named,
+    collisions_of_names_are_told_at_once,
     a_refused_call_writes_nothing,
     one_of_many_gets_the_slug,
     everybody_gets_a_generated_slug,
@@ -149,7 +149,15 @@ async fn the_endings_run_out_on_the_embedded_default() {
 async fn a_domain_is_claimed_once(t: Harness) {
     created(&t, claiming(&["acme.com", "acme.org"])).await;
     taken(&t, claiming(&["other.com", "ACME.org."]), "claimed_email_domains[1]", CLAIMED).await;
-    taken(&t, claiming(&["acme.org", "acme.com"]), "claimed_email_domains[0]", CLAIMED).await;
+    let both = refused(
+        t.clients().create(claiming(&["acme.org", "free.com", "acme.com"])).await,
+        Code::AlreadyExists,
+        CLAIMED,
+    );
+    assert_eq!(
+        both.violations(),
+        [("claimed_email_domains[0]", CLAIMED), ("claimed_email_domains[2]", CLAIMED)]
+    );
     // Neither a domain above or below nor a right to join is a claim.
     created(&t, claiming(&["mail.acme.com"])).await;
     let allowing = pb::CreateOrganizationRequest {
@@ -159,14 +167,15 @@ async fn a_domain_is_claimed_once(t: Harness) {
     created(&t, allowing).await;
 }
 
-async fn of_several_collisions_the_first_field_is_named(t: Harness) {
+async fn collisions_of_names_are_told_at_once(t: Harness) {
     let all = pb::CreateOrganizationRequest {
         organization_slug: Some("slug".to_owned()),
         organization_external_id: Some("external-id".to_owned()),
         ..claiming(&["acme.com"])
     };
     created(&t, all.clone()).await;
-    taken(&t, all.clone(), "organization_slug", SLUG).await;
+    let both = refused(t.clients().create(all.clone()).await, Code::AlreadyExists, SLUG);
+    assert_eq!(both.violations(), [("organization_slug", SLUG), ("organization_external_id", EXTERNAL_ID)]);
     let slug_and_domain =
         pb::CreateOrganizationRequest { organization_external_id: Some("free".to_owned()), ..all.clone() };
     taken(&t, slug_and_domain, "organization_slug", SLUG).await;

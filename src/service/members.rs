@@ -1,0 +1,169 @@
+//! Members, for the product's back office.
+
+pub mod create;
+pub mod delete;
+pub mod delete_external_id;
+pub mod delete_mfa_phone_number;
+pub mod get;
+pub mod invite;
+pub mod reactivate;
+pub mod search;
+pub mod unlink;
+pub mod update;
+
+use serde::{Deserialize, Serialize};
+
+use super::Service;
+use super::error::Error;
+use super::organizations::OrganizationTarget;
+use super::organizations::update::admin_domains;
+use super::write::Failure;
+use crate::domain::email_address::EmailAddress;
+use crate::domain::member::{Member, MemberName, MemberStatus};
+use crate::domain::organization::{Organization, OrganizationName};
+use crate::domain::reason::{Reason, Violation};
+use crate::domain::slug::ExternalId;
+use crate::store::{Constraint, Lock, Transaction, Unique};
+use crate::tokens::etag::etag;
+
+/// A member with its organization, which says what follows from it for the member.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct MemberAnswer {
+    pub member: Member,
+    pub organization: Organization,
+}
+
+/// Which member a call is to change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MemberTarget {
+    /// The organization.
+    pub organization: OrganizationName,
+    /// The member.
+    pub member: MemberName,
+    /// The etag that the member must have.
+    pub etag: Option<String>,
+}
+
+impl MemberTarget {
+    /// Holds the organization and the member, if that is what the caller thinks it is.
+    async fn hold(&self, transaction: &Transaction, lock: Lock) -> Result<MemberAnswer, Error> {
+        let answer = self.hold_any(transaction, lock).await?;
+        if answer.member.status == MemberStatus::Deleted {
+            Err(Error::member_not_found())
+        } else {
+            Ok(answer)
+        }
+    }
+
+    /// Like [`MemberTarget::hold`], and deleted members too.
+    async fn hold_any(&self, transaction: &Transaction, lock: Lock) -> Result<MemberAnswer, Error> {
+        let organization = hold_organization(transaction, &self.organization, lock).await?;
+        let member = transaction.member_hold(organization.id, &self.member).await?;
+        let member = member.ok_or_else(Error::member_not_found)?;
+        let current = etag(member.id.uuid(), member.version);
+        if self.etag.as_ref().is_some_and(|etag| *etag != current) {
+            return Err(Error::Stale);
+        }
+        Ok(MemberAnswer { member, organization })
+    }
+}
+
+async fn hold_organization(
+    transaction: &Transaction,
+    name: &OrganizationName,
+    lock: Lock,
+) -> Result<Organization, Error> {
+    OrganizationTarget { organization: name.clone(), etag: None }.hold(transaction, lock).await
+}
+
+/// Refuses addresses on domains that other organizations have claimed.
+async fn refuse_claimed(
+    transaction: &Transaction,
+    organization: &Organization,
+    addresses: impl IntoIterator<Item = &EmailAddress>,
+) -> Result<(), Error> {
+    let domains: Vec<_> = addresses.into_iter().map(|address| address.domain().clone()).collect();
+    if transaction.claimed_domains(organization.id, &domains).await?.is_empty() {
+        return Ok(());
+    }
+    Err(Error::precondition(
+        Reason::ActionNotAllowedEmailDomainIsClaimed,
+        "the domain of the address is claimed by another organization",
+    ))
+}
+
+/// Refuses a change by which a member stops being an admin, if there is no other: none who is active, or
+/// none at all.
+async fn keeps_an_admin(
+    transaction: &Transaction,
+    organization: &Organization,
+    before: &Member,
+    after: &Member,
+) -> Result<(), Error> {
+    let assignments = &organization.settings.rbac_email_implicit_role_assignments;
+    let is_admin = |member: &Member| member.status != MemberStatus::Deleted && member.is_admin(assignments);
+    if !is_admin(before) || is_admin(after) {
+        return Ok(());
+    }
+    let others = transaction.admins(organization.id, &admin_domains(organization), Some(before.id)).await?;
+    let last_active = before.status == MemberStatus::Active && !others.active;
+    if last_active || !others.any { Err(last_admin()) } else { Ok(()) }
+}
+
+/// The refusal to leave an organization without admins.
+pub(super) fn last_admin() -> Error {
+    Error::precondition(
+        Reason::LastAdminRemoval,
+        "the organization would be left without its last admin; allow_removing_last_admin allows that",
+    )
+}
+
+impl Service {
+    /// Why a rule of the database was broken, for the members that were to be written: all that others
+    /// have, each with the path of its field.
+    async fn taken(
+        &self,
+        failure: Failure,
+        members: &[Member],
+        path: impl Fn(usize, &'static str) -> String,
+    ) -> Result<Error, Error> {
+        let taken_by_a_member = matches!(
+            failure,
+            Failure::Violates(
+                Constraint::MemberEmailAddress | Constraint::MemberExternalId | Constraint::MemberPhoneNumber
+            )
+        );
+        let Some(first) = members.first().filter(|_| taken_by_a_member) else {
+            return Err(failure.into());
+        };
+        let except = (members.len() == 1).then_some(first.id);
+        let taken =
+            self.parts.store.members_have(first.organization_id, except, &Unique::of(members)).await?;
+        let mut violations = Vec::new();
+        for (index, member) in members.iter().enumerate() {
+            let mut add = |taken: bool, field: &'static str, reason: Reason| {
+                if taken {
+                    let rule = "belongs to another member of the organization";
+                    violations.push(Violation::new(path(index, field), reason, rule));
+                }
+            };
+            let address = member.email_address.as_str();
+            let own_id = member.external_id.as_ref().map(ExternalId::key);
+            let number = member.mfa_phone_number.as_ref().map(|number| number.as_str());
+            add(taken.email_addresses.contains(address), "email_address", Reason::DuplicateMemberEmail);
+            add(
+                number.is_some_and(|number| taken.phone_numbers.contains(number)),
+                "mfa_phone_number",
+                Reason::DuplicateMemberPhoneNumber,
+            );
+            add(
+                own_id.is_some_and(|key| taken.external_ids.contains(&key)),
+                "external_id",
+                Reason::DuplicateMemberExternalId,
+            );
+        }
+        // None: the other member has given it up meanwhile, and another try may succeed.
+        Ok(if violations.is_empty() { Error::concurrent() } else { Error::AlreadyExists(violations) })
+    }
+}

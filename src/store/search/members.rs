@@ -1,0 +1,184 @@
+//! Finding members of some organizations.
+//!
+//! The members of each organization are walked in page order, by the index that has them so; the walks
+//! are merged. What it costs grows with these organizations alone.
+
+use sea_orm::Value;
+
+use super::{Ids, pattern, room};
+use crate::domain::member::{ADMIN_ROLE, MEMBER_ROLE, MemberStatus};
+use crate::domain::organization::Organization;
+use crate::domain::search::{MemberFilter, Page, Selection, Total};
+use crate::store::parameters::Parameters;
+use crate::store::{Engine, Error, Store};
+
+use MemberFilter as Filter;
+
+impl Store {
+    /// Finds the ids of a page of members of these organizations.
+    ///
+    /// # Errors
+    /// [`Error::TooSlow`] when the page was not found in time; as [`Error`] says.
+    pub async fn members_search(
+        &self,
+        organizations: &[Organization],
+        selection: &Selection<MemberFilter>,
+        page: Page,
+    ) -> Result<Ids, Error> {
+        let (filters, every): (&[Filter], _) = match selection {
+            Selection::Nothing => return Ok(Ids::none()),
+            Selection::Everything => (&[], true),
+            Selection::All(filters) => (filters, true),
+            Selection::Any(filters) => (filters, false),
+        };
+        let search = Search { engine: self.engine, filters, every };
+        let wanted = room(page) + 1;
+        let (sql, values) = search.walk(organizations, page);
+        let ids = self.search_ids(&format!("{sql} ORDER BY id DESC LIMIT {wanted}"), values).await?;
+        let total = self.members_total(search, organizations, page).await?;
+        Ok(Ids::page(ids, page, total))
+    }
+
+    /// How many members match: counted for the first page, and remembered by its cursors.
+    async fn members_total(
+        &self,
+        search: Search<'_>,
+        organizations: &[Organization],
+        page: Page,
+    ) -> Result<Total, Error> {
+        if let Some(position) = page.position {
+            return Ok(position.total);
+        }
+        let (sql, values) = search.walk(organizations, page);
+        Ok(self.search_total(&sql, values).await?.total())
+    }
+}
+
+/// What is looked for.
+#[derive(Clone, Copy, Debug)]
+struct Search<'a> {
+    engine: Engine,
+    filters: &'a [Filter],
+    /// Whether every filter must match, or at least one.
+    every: bool,
+}
+
+impl Search<'_> {
+    /// The query for the matching members of the page and behind it.
+    fn walk(self, organizations: &[Organization], page: Page) -> (String, Vec<Value>) {
+        let mut parameters = Parameters::default();
+        let behind = page.position.map(|position| parameters.add(position.after));
+        let behind = behind.map_or_else(String::new, |after| format!(" AND members.id < {after}"));
+        let deleted = self.filters.iter().any(
+            |filter| matches!(filter, Filter::Statuses(statuses) if statuses.contains(&MemberStatus::Deleted)),
+        );
+        let alive = if deleted { "" } else { " AND members.status <> 'deleted'" };
+        // Written once, for all organizations: the values of a filter are sent once.
+        let tests: Vec<_> =
+            self.filters.iter().map(|filter| (filter, test(self.engine, filter, &mut parameters))).collect();
+        let mut walks = Vec::new();
+        for organization in organizations {
+            let id = parameters.add(organization.id.uuid());
+            let tests: Vec<_> = tests
+                .iter()
+                .map(|(filter, test)| match filter {
+                    Filter::MemberRoles(roles) => or_by_domain(test, roles, organization, &mut parameters),
+                    _ => test.replace(ORGANIZATION, &id),
+                })
+                .collect();
+            let tests = match tests.as_slice() {
+                [] => String::new(),
+                tests => format!(" AND ({})", tests.join(if self.every { " AND " } else { " OR " })),
+            };
+            walks.push(format!(
+                "SELECT members.id FROM members WHERE members.organization_id = {id}{behind}{alive}{tests}"
+            ));
+        }
+        (format!("SELECT id FROM ({}) AS members", walks.join(" UNION ALL ")), parameters.values())
+    }
+}
+
+/// Stands for the organization in a test.
+const ORGANIZATION: &str = ":organization";
+
+/// The filter as a test of one member.
+fn test(engine: Engine, filter: &Filter, parameters: &mut Parameters) -> String {
+    match filter {
+        Filter::MemberIds(ids) => {
+            format!("members.id IN ({})", parameters.list(ids.iter().map(|id| id.uuid().into())))
+        }
+        Filter::ExternalIds(external_ids) => {
+            let exact = parameters.list(external_ids.iter().map(|external_id| external_id.as_str().into()));
+            let keys = parameters.list(external_ids.iter().map(|external_id| external_id.key().into()));
+            format!("(lower(members.external_id) IN ({keys}) AND members.external_id IN ({exact}))")
+        }
+        // A set of ids of its own, so that it leads the search where it can.
+        Filter::MemberEmails(addresses) => {
+            let list = parameters.list(addresses.iter().map(|address| address.as_str().into()));
+            format!(
+                "members.id IN (SELECT member_id FROM member_email_addresses \
+                 WHERE organization_id = {ORGANIZATION} AND email_address IN ({list}) AND status = 'current')"
+            )
+        }
+        Filter::Statuses(statuses) => {
+            let list = parameters.list(statuses.iter().map(|status| status.as_str().into()));
+            format!("members.status IN ({list})")
+        }
+        Filter::MemberMfaPhoneNumbers(numbers) => {
+            let list = parameters.list(numbers.iter().map(|number| number.as_str().into()));
+            format!("(members.mfa_phone_number <> '' AND members.mfa_phone_number IN ({list}))")
+        }
+        Filter::MemberRoles(roles) => is_assigned(engine, roles, parameters),
+        Filter::MemberEmailFuzzy(text) => {
+            current_address(&engine.contains("email_address", &parameters.add(pattern(text))))
+        }
+        Filter::MemberMfaPhoneNumberFuzzy(text) => {
+            engine.contains("members.mfa_phone_number", &parameters.add(pattern(text)))
+        }
+        Filter::MemberIsBreakglass(is_breakglass) => {
+            format!("members.is_breakglass = {}", parameters.add(*is_breakglass))
+        }
+    }
+}
+
+/// The test for a role that everybody holds or that was assigned to the member.
+fn is_assigned(engine: Engine, roles: &[String], parameters: &mut Parameters) -> String {
+    match roles {
+        _ if roles.iter().any(|role| role == MEMBER_ROLE) => "true".to_owned(),
+        [role] if role == ADMIN_ROLE => engine.assigned_admin().to_owned(),
+        _ => {
+            let list = parameters.list(roles.iter().map(|role| role.as_str().into()));
+            let elements = engine.json_elements("members.assigned_roles");
+            format!("EXISTS (SELECT 1 FROM {elements} WHERE value IN ({list}))")
+        }
+    }
+}
+
+/// The test, or that for one of the domains by which the organization gives the roles.
+fn or_by_domain(
+    test: &str,
+    roles: &[String],
+    organization: &Organization,
+    parameters: &mut Parameters,
+) -> String {
+    let assignments = &organization.settings.rbac_email_implicit_role_assignments;
+    let domains: Vec<_> = assignments
+        .iter()
+        .filter(|assignment| roles.contains(&assignment.role_id))
+        .map(|assignment| assignment.domain.as_str().into())
+        .collect();
+    if domains.is_empty() {
+        return test.to_owned();
+    }
+    let by_domain = format!("verified AND domain IN ({})", parameters.list(domains));
+    format!("({test} OR {})", current_address(&by_domain))
+}
+
+/// A test of the member's current address. `OFFSET 0` keeps the planner from turning the test of some
+/// rows into a join of all.
+fn current_address(test: &str) -> String {
+    format!(
+        "EXISTS (SELECT 1 FROM member_email_addresses WHERE member_id = members.id AND status = 'current' \
+         AND {test} LIMIT 1 OFFSET 0)"
+    )
+}

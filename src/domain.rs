@@ -22,5 +22,6 @@ pub mod phone_number;
 pub mod rbac;
 pub mod reason;
 pub mod search;
+pub mod seed;
 pub mod session;
 pub mod slug;

@@ -15,6 +15,7 @@ mod parameters;
 mod receipts;
 mod record;
 mod search;
+mod seed;
 mod sessions;
 mod suspicion;
 mod sweep;
@@ -40,6 +41,7 @@ pub use organizations::NamesTaken;
 pub use receipts::{Receipt, ReplayTarget};
 pub use record::{Creation, DiscoveryCreation, Purchase};
 pub use transaction::{Lock, Transaction};
+pub use seed::{SeedError, seed_postgres};
 
 use suspicion::Suspicion;
 

@@ -60,6 +60,13 @@ impl Chain {
         self.inserts.last().map_or(0, |insert| insert.rows.len() as u64)
     }
 
+    /// The rows of each table, for writing many chains at once.
+    pub(super) fn into_rows(
+        self,
+    ) -> impl Iterator<Item = (&'static str, &'static [Column], Vec<Vec<Value>>)> {
+        self.inserts.into_iter().map(|insert| (insert.table, insert.columns, insert.rows))
+    }
+
     /// The single statement for Postgres. All on one line, so that a server's log shows it whole.
     pub(super) fn postgres(self) -> Bound {
         let mut values = Vec::with_capacity(96);

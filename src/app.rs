@@ -4,6 +4,7 @@ mod data_dir;
 pub mod files;
 pub mod healthcheck;
 mod readiness;
+pub mod seed;
 pub mod shutdown;
 
 use std::error::Error as StdError;

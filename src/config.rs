@@ -34,6 +34,27 @@ pub enum Command {
     CheckConfig,
     /// Ask the server at the listen address whether it serves; exit code 0 if it does.
     Healthcheck,
+    /// Fill an empty database with made-up organizations and members, and exit.
+    ///
+    /// The same numbers give the same rows, ids included. Every 1000th organization has the word
+    /// `Zyxwort` in its name and slug, for searches to find.
+    Seed(SeedArgs),
+}
+
+/// How much is made up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Args)]
+pub struct SeedArgs {
+    /// How many organizations. 1 to 10000000.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub organizations: u64,
+
+    /// How many members each organization has. 0 to 1000000.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(0..=1_000_000))]
+    pub members: u64,
+
+    /// Another number gives other names, ids and settings.
+    #[arg(long, default_value_t = 0)]
+    pub random_seed: u64,
 }
 
 /// The settings. Durations are written like `500ms`, `4s`, `1m`.

@@ -12,7 +12,7 @@ use vestibule::app::healthcheck::healthcheck;
 use vestibule::app::shutdown::Shutdown;
 use vestibule::app::{self, App};
 use vestibule::clock::SystemClock;
-use vestibule::config::{Command, CommandLine, Config};
+use vestibule::config::{Command, CommandLine, Config, SeedArgs};
 use vestibule::entropy::OsEntropy;
 use vestibule::telemetry::{self, chain};
 
@@ -31,6 +31,7 @@ async fn main() -> ExitCode {
         Command::Migrate => migrate(&config).await,
         Command::CheckConfig => check_config(&config),
         Command::Healthcheck => health(&config).await,
+        Command::Seed(arguments) => seed(&config, arguments).await,
     };
     outcome.unwrap_or_else(|error| {
         tracing::error!(error = chain(&*error), "vestibule stops");
@@ -61,6 +62,11 @@ async fn migrate(config: &Config) -> Outcome {
         .ok_or("migrate needs --database-url; the embedded default migrates itself")?;
     let version = app::migrate(url).await?;
     tracing::info!(version, "the schema is up to date");
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn seed(config: &Config, arguments: SeedArgs) -> Outcome {
+    app::seed::seed(config, arguments).await?;
     Ok(ExitCode::SUCCESS)
 }
 

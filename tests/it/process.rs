@@ -4,6 +4,7 @@ mod crashes;
 mod embedded;
 mod rbac_policy;
 mod refusals;
+mod seed;
 mod settings;
 mod shutdown;
 

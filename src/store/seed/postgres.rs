@@ -1,13 +1,17 @@
 //! Postgres: one transaction of COPYs, with indexes and references made anew at its end.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sea_orm::Value;
 use secrecy::SecretString;
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Postgres, Transaction};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection, Postgres, Transaction,
+};
 use time::OffsetDateTime;
 use time::macros::datetime;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::SendError;
 use tokio::task::JoinSet;
 
 use super::SeedError;
@@ -15,11 +19,18 @@ use super::batch::{Batch, TABLES, Table};
 use crate::domain::seed::{Refused, Seeded};
 use crate::store::connect::{connect_postgres, postgres_options};
 
-/// How many rows of all tables are copied at once.
-const BATCH: usize = 20_000;
+/// How many rows are made before they are encoded.
+const BATCH: usize = 2_000;
 
-/// How many batches may be ready before they are copied. Bounds the memory.
-const AHEAD: usize = 2;
+/// How many bytes of a table are copied at once. Each copying ends with a small packet that the network
+/// holds back until the one before is acknowledged, tens of milliseconds: few large copyings beat many.
+const ENOUGH: usize = 16 << 20;
+
+/// How many bytes are handed to the driver, which buffers them, at once.
+const CHUNK: usize = 64 << 10;
+
+/// How many copies may be ready before they are sent. Bounds the memory.
+const AHEAD: usize = 1;
 
 /// How long looking at the database may take.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -60,8 +71,8 @@ type Copy = (String, Vec<u8>);
 /// Tells how many rows were written.
 ///
 /// Other connections can't use the tables meanwhile: indexes and references are dropped and made anew
-/// within the transaction, which is several times as fast as keeping them up row by row, and leaves
-/// them untouched when anything fails. The role must own the tables.
+/// within the transaction, so that copying doesn't keep them up row by row, and they are as they were
+/// when anything fails. The role must own the tables.
 ///
 /// # Errors
 /// [`SeedError`].
@@ -71,7 +82,9 @@ pub async fn seed_postgres(
 ) -> Result<u64, SeedError> {
     // Refuses a schema that is too old.
     connect_postgres(url, 1, LOOK_TIMEOUT).await?.close().await;
-    let mut connection = PgConnection::connect_with(&postgres_options(url)?).await?;
+    // Statements that take minutes are no news here.
+    let options = postgres_options(url)?.disable_statement_logging();
+    let mut connection = PgConnection::connect_with(&options).await?;
     let mut transaction = connection.begin().await?;
     check(&mut transaction).await?;
     let definitions: Vec<(String, String, i32, String)> = sqlx::query_as(DEFINITIONS)
@@ -122,12 +135,12 @@ async fn copy(
     let mut making = JoinSet::new();
     making.spawn_blocking(move || make(rows, &sender));
     let mut written = 0;
-    while let Some(batch) = batches.recv().await {
-        for (sql, bytes) in batch {
-            let mut copying = transaction.copy_in_raw(&sql).await?;
-            copying.send(bytes).await?;
-            written += copying.finish().await?;
+    while let Some((sql, bytes)) = batches.recv().await {
+        let mut copying = transaction.copy_in_raw(&sql).await?;
+        for chunk in bytes.chunks(CHUNK) {
+            copying.send(chunk).await?;
         }
+        written += copying.finish().await?;
     }
     while let Some(made) = making.join_next().await {
         made??;
@@ -137,37 +150,49 @@ async fn copy(
 
 fn make(
     rows: impl Iterator<Item = Result<Seeded, Refused>>,
-    sender: &mpsc::Sender<Vec<Copy>>,
+    sender: &mpsc::Sender<Copy>,
 ) -> Result<(), SeedError> {
+    let mut copies = BTreeMap::new();
     let mut batch = Batch::default();
     for row in rows {
         batch.add(&row?);
-        // Nobody takes the batch when copying has failed, which tells why.
-        if batch.rows() >= BATCH && sender.blocking_send(encode(std::mem::take(&mut batch))?).is_err() {
-            return Ok(());
+        if batch.rows() >= BATCH {
+            encode(std::mem::take(&mut batch), &mut copies)?;
+            for (_, copy) in copies.extract_if(.., |_, (_, bytes)| bytes.len() >= ENOUGH) {
+                // Nobody takes it when copying has failed, which tells why.
+                if send(sender, copy).is_err() {
+                    return Ok(());
+                }
+            }
         }
     }
-    let last = encode(batch)?;
-    if sender.blocking_send(last).is_err() {
-        tracing::debug!("nobody takes the last rows");
+    encode(batch, &mut copies)?;
+    if let Err(error) = copies.into_values().try_for_each(|copy| send(sender, copy)) {
+        tracing::debug!(%error, "nobody takes the last rows");
     }
     Ok(())
 }
 
-fn encode(batch: Batch) -> Result<Vec<Copy>, SeedError> {
-    let copy = |(name, table): (&'static str, Table)| {
-        let sql = format!("COPY {name} ({}) FROM STDIN (FORMAT binary)", table.columns.join(", "));
-        let mut bytes = HEADER.to_vec();
-        for row in &table.rows {
+fn send(sender: &mpsc::Sender<Copy>, (sql, mut bytes): Copy) -> Result<(), SendError<Copy>> {
+    bytes.extend(TRAILER);
+    sender.blocking_send((sql, bytes))
+}
+
+/// Appends rows to what is copied into their tables next.
+fn encode(batch: Batch, copies: &mut BTreeMap<&'static str, Copy>) -> Result<(), SeedError> {
+    for (name, Table { columns, rows }) in batch.into_tables() {
+        let (_, bytes) = copies.entry(name).or_insert_with(|| {
+            let sql = format!("COPY {name} ({}) FROM STDIN (FORMAT binary)", columns.join(", "));
+            (sql, HEADER.to_vec())
+        });
+        for row in &rows {
             bytes.extend(i16::try_from(row.len()).unwrap_or(0).to_be_bytes());
             for value in row {
-                field(&mut bytes, value).ok_or(SeedError::Value(name))?;
+                field(bytes, value).ok_or(SeedError::Value(name))?;
             }
         }
-        bytes.extend(TRAILER);
-        Ok((sql, bytes))
-    };
-    batch.into_tables().map(copy).collect()
+    }
+    Ok(())
 }
 
 /// Appends a value in the binary form of its column's type: what the length is, and the bytes.

@@ -40,8 +40,8 @@ pub use migrations::{MigrateError, SchemaError, migrate_postgres};
 pub use organizations::NamesTaken;
 pub use receipts::{Receipt, ReplayTarget};
 pub use record::{Creation, DiscoveryCreation, Purchase};
-pub use transaction::{Lock, Transaction};
 pub use seed::{SeedError, seed_postgres};
+pub use transaction::{Lock, Transaction};
 
 use suspicion::Suspicion;
 

@@ -12,11 +12,8 @@ mod words;
 use time::OffsetDateTime;
 use time::macros::datetime;
 
-use super::email_address::EmailAddress;
-use super::ids::EmailId;
 use super::member::Member;
 use super::organization::Organization;
-use super::slug::ExternalId;
 
 use organization::Profile;
 
@@ -48,33 +45,9 @@ pub struct Plan {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Seeded {
     /// An organization.
-    Organization(Box<SeededOrganization>),
+    Organization(Box<Organization>),
     /// A member of the organization before it.
-    Member(Box<SeededMember>),
-}
-
-/// An organization, with what [`Organization`] does not carry.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SeededOrganization {
-    /// The organization.
-    pub organization: Organization,
-    /// 1 and one more for each change since.
-    pub version: i64,
-}
-
-/// A member, with what [`Member`] does not carry.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SeededMember {
-    /// The member.
-    pub member: Member,
-    /// The caller's own id, unique in the organization.
-    pub external_id: Option<ExternalId>,
-    /// In E.164, verified, and unique in the organization; empty: none.
-    pub mfa_phone_number: String,
-    /// An address that the member had before, still reserved.
-    pub retired: Option<(EmailId, EmailAddress)>,
-    /// 1 and one more for each change since.
-    pub version: i64,
+    Member(Box<Member>),
 }
 
 /// A value that the rules of the domain refuse: a fault of the word lists.

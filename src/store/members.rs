@@ -48,10 +48,10 @@ const EMAIL_ADDRESS: &[Column] = &[
 ];
 
 impl Chain {
-    /// Adds a member with the current address.
+    /// Adds a member with its addresses.
     pub(super) fn member(&mut self, member: &Member) {
         self.row("members", MEMBER, row(member));
-        self.row("member_email_addresses", EMAIL_ADDRESS, current_address_row(member));
+        self.rows("member_email_addresses", EMAIL_ADDRESS, address_rows(member));
     }
 }
 
@@ -102,18 +102,26 @@ fn row(member: &Member) -> Vec<Value> {
     ]
 }
 
-fn current_address_row(member: &Member) -> Vec<Value> {
-    vec![
-        member.email_id.uuid().into(),
-        member.organization_id.uuid().into(),
-        member.id.uuid().into(),
-        member.email_address.as_str().into(),
-        member.email_address.domain().as_str().into(),
-        "current".into(),
-        member.email_address_verified.into(),
-        true.into(),
-        member.updated_at.into(),
-    ]
+/// The values of [`EMAIL_ADDRESS`] for each address, the current one first.
+fn address_rows(member: &Member) -> Vec<Vec<Value>> {
+    let row = |email_id: EmailId, address: &EmailAddress, status: &'static str, verified: bool| {
+        vec![
+            email_id.uuid().into(),
+            member.organization_id.uuid().into(),
+            member.id.uuid().into(),
+            address.as_str().into(),
+            address.domain().as_str().into(),
+            status.into(),
+            verified.into(),
+            (member.status != MemberStatus::Deleted).into(),
+            member.updated_at.into(),
+        ]
+    };
+    let mut rows =
+        vec![row(member.email_id, &member.email_address, "current", member.email_address_verified)];
+    let retired = member.retired_email_addresses.iter();
+    rows.extend(retired.map(|retired| row(retired.email_id, &retired.email_address, "retired", false)));
+    rows
 }
 
 /// The query that reads members whole: a row for each address, the current one first.
@@ -326,7 +334,7 @@ impl Transaction {
     /// [`Error`] says.
     pub async fn members_insert(&self, members: &[Member]) -> Result<(), Error> {
         self.insert_rows("members", MEMBER, members.iter().map(row).collect()).await?;
-        let addresses = members.iter().map(current_address_row).collect();
+        let addresses = members.iter().flat_map(address_rows).collect();
         self.insert_rows("member_email_addresses", EMAIL_ADDRESS, addresses).await
     }
 
@@ -374,7 +382,8 @@ impl Transaction {
         if old.contains(&after.email_id) {
             return Ok(());
         }
-        self.insert_rows("member_email_addresses", EMAIL_ADDRESS, vec![current_address_row(after)]).await
+        let current = address_rows(after).into_iter().take(1).collect();
+        self.insert_rows("member_email_addresses", EMAIL_ADDRESS, current).await
     }
 
     /// Ends all sessions of a member.

@@ -4,12 +4,14 @@ use time::OffsetDateTime;
 
 use super::super::email_address::EmailAddress;
 use super::super::json::JsonObject;
-use super::super::member::{ADMIN_ROLE, Member, MemberStatus, OauthRegistration};
+use super::super::member::{ADMIN_ROLE, Member, MemberStatus, OauthRegistration, RetiredEmailAddress};
+use super::super::organization_settings::MfaMethod;
+use super::super::phone_number::PhoneNumber;
 use super::super::slug::ExternalId;
 use super::organization::{Profile, metadata, version};
 use super::random::{Random, Topic};
 use super::words::{FAMILY, GIVEN, Spelt};
-use super::{Plan, Refused, SeededMember, later};
+use super::{Plan, Refused, later};
 
 /// How many members there are to one who belongs to another organization first.
 const GUEST_INTERVAL: u64 = 200;
@@ -38,7 +40,7 @@ struct Person {
 }
 
 /// Makes a member. Like [`Profile::organization`], the only place that does.
-pub(super) fn make(plan: Plan, home: &Profile, number: u64) -> Result<SeededMember, Refused> {
+pub(super) fn make(plan: Plan, home: &Profile, number: u64) -> Result<Member, Refused> {
     let mut random = Random::new(plan.seed, Topic::Member, home.number, number);
     let created_at = later(home.created_at, number, plan.members);
     let version = version(&mut random);
@@ -55,10 +57,10 @@ pub(super) fn make(plan: Plan, home: &Profile, number: u64) -> Result<SeededMemb
     };
     let retired = (active && number > 0 && random.percent(2))
         .then(|| {
-            Ok((
-                random.id(created_at),
-                parse(&format!("former.{}.{number}@{}", person.local_part, home.domain))?,
-            ))
+            Ok(RetiredEmailAddress {
+                email_id: random.id(created_at),
+                email_address: parse(&format!("former.{}.{number}@{}", person.local_part, home.domain))?,
+            })
         })
         .transpose()?;
     let external_id = random
@@ -67,9 +69,9 @@ pub(super) fn make(plan: Plan, home: &Profile, number: u64) -> Result<SeededMemb
             ExternalId::parse_for_member(&format!("emp-{number:06}")).map_err(|_| Refused("external id"))
         })
         .transpose()?;
-    let mfa_phone_number = if active { phone_number(home, number) } else { String::new() };
+    let mfa_phone_number = if active { phone_number(home, number)? } else { None };
     let is_admin = active && (number == 0 || random.percent(3));
-    let member = Member {
+    Ok(Member {
         id: random.id(created_at),
         organization_id: home.id,
         email_id: random.id(created_at),
@@ -77,16 +79,21 @@ pub(super) fn make(plan: Plan, home: &Profile, number: u64) -> Result<SeededMemb
         email_address_verified: matches!(status, MemberStatus::Active | MemberStatus::Deleted),
         status,
         name: if active || random.percent(50) { person.name } else { String::new() },
+        external_id,
+        retired_email_addresses: retired.into_iter().collect(),
         is_breakglass: false,
         assigned_roles: is_admin.then(|| ADMIN_ROLE.to_owned()).into_iter().collect(),
-        mfa_enrolled: !mfa_phone_number.is_empty(),
+        mfa_enrolled: mfa_phone_number.is_some(),
+        mfa_phone_number_verified: mfa_phone_number.is_some(),
+        default_mfa_method: mfa_phone_number.is_some().then_some(MfaMethod::SmsOtp),
+        mfa_phone_number,
         oauth_registrations: registrations(&mut random, active, created_at),
         trusted_metadata: JsonObject::new(),
         untrusted_metadata: metadata(&mut random, "locale", LOCALES),
         created_at,
         updated_at: later(created_at, changed, 1_000),
-    };
-    Ok(SeededMember { member, external_id, mfa_phone_number, retired, version })
+        version,
+    })
 }
 
 /// The founder is active, whatever the others are.
@@ -140,16 +147,17 @@ fn person(home: &Profile, number: u64) -> Result<Person, Refused> {
     })
 }
 
-/// Empty for members who have none, and once the numbers are used up.
-fn phone_number(home: &Profile, number: u64) -> String {
+/// None for members who have none, and once the numbers are used up.
+fn phone_number(home: &Profile, number: u64) -> Result<Option<PhoneNumber>, Refused> {
     let interval = if home.mfa { 1 } else { PHONE_INTERVAL };
     let position = number / interval;
     if !number.is_multiple_of(interval) || position >= PHONE_NUMBERS {
-        return String::new();
+        return Ok(None);
     }
     let mut random = Random::new(home.plan.seed, Topic::PhoneNumbers, home.number, 0);
     let line = (random.below(PHONE_NUMBERS) + position) % PHONE_NUMBERS;
-    format!("+1{}55501{:02}", 200 + line / 100, line % 100)
+    let text = format!("+1{}55501{:02}", 200 + line / 100, line % 100);
+    PhoneNumber::parse(&text).map(Some).map_err(|_| Refused("phone number"))
 }
 
 fn registrations(random: &mut Random, active: bool, at: OffsetDateTime) -> Vec<OauthRegistration> {

@@ -6,6 +6,7 @@ use super::super::default_names::slug_from;
 use super::super::email_domain::EmailDomain;
 use super::super::ids::OrganizationId;
 use super::super::json::JsonObject;
+use super::super::member::ADMIN_ROLE;
 use super::super::organization::Organization;
 use super::super::organization_settings::{
     AuthMethod, AuthMethods, EmailInvites, EmailJitProvisioning, MfaPolicy, OauthTenant,
@@ -14,7 +15,7 @@ use super::super::organization_settings::{
 use super::super::slug::{ExternalId, Slug};
 use super::random::{Random, Topic};
 use super::words::{FAMILY, FORMS, PLACES, TRADES};
-use super::{NEEDLE, NEEDLE_INTERVAL, Plan, Refused, SeededOrganization, later};
+use super::{NEEDLE, NEEDLE_INTERVAL, Plan, Refused, later};
 
 /// Reserved by RFC 2606: no mail to it reaches anybody. Not in the list of public suffixes, where a
 /// name below an unlisted top level counts as one that somebody registered.
@@ -70,11 +71,11 @@ impl Profile {
     }
 
     /// The organization itself. The only place that makes one.
-    pub(super) fn organization(&self) -> Result<SeededOrganization, Refused> {
+    pub(super) fn organization(&self) -> Result<Organization, Refused> {
         let mut random = Random::new(self.plan.seed, Topic::Organization, self.number, 0);
         let version = version(&mut random);
         let changed = if version > 1 { random.below(1_000) } else { 0 };
-        let organization = Organization {
+        Ok(Organization {
             id: self.id,
             name: self.name.clone(),
             slug: self.slug.clone(),
@@ -88,8 +89,8 @@ impl Profile {
             settings: self.settings(&mut random)?,
             created_at: self.created_at,
             updated_at: later(self.created_at, changed, 1_000),
-        };
-        Ok(SeededOrganization { organization, version })
+            version,
+        })
     }
 
     /// One in fifty of those that have one has its slug for it. The others have a character that no
@@ -109,26 +110,26 @@ impl Profile {
             SentSettings { email_invites: Some(EmailInvites::AllAllowed), ..SentSettings::default() };
         if random.percent(30) {
             sent.email_jit_provisioning = Some(EmailJitProvisioning::Restricted);
-            sent.email_allowed_domains = own();
+            sent.email_allowed_domains = Some(own());
         }
         if self.claims {
-            sent.claimed_email_domains = own();
+            sent.claimed_email_domains = Some(own());
         }
         if self.mfa {
             sent.mfa_policy = Some(MfaPolicy::RequiredForAll);
         }
         if random.percent(5) {
             sent.auth_methods = Some(AuthMethods::Restricted);
-            sent.allowed_auth_methods = vec![AuthMethod::MagicLink, AuthMethod::GoogleOauth];
+            sent.allowed_auth_methods = Some(vec![AuthMethod::MagicLink, AuthMethod::GoogleOauth]);
         }
         if random.percent(3) {
             sent.oauth_tenant_jit_provisioning = Some(OauthTenantJitProvisioning::Restricted);
             sent.allowed_oauth_tenants = Some(self.tenants(random));
         }
         if random.percent(2) {
-            let role_id = "editor".to_owned();
+            let role_id = ADMIN_ROLE.to_owned();
             sent.rbac_email_implicit_role_assignments =
-                vec![RoleAssignment { domain: self.domain.clone(), role_id }];
+                Some(vec![RoleAssignment { domain: self.domain.clone(), role_id }]);
         }
         sent.with_defaults().map_err(|_| Refused("settings"))
     }

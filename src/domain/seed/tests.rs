@@ -16,8 +16,8 @@ fn plan(organizations: u64, members: u64, seed: u64) -> Plan {
 }
 
 /// The rows of a plan: each organization with its members.
-fn made(plan: Plan) -> Vec<(SeededOrganization, Vec<SeededMember>)> {
-    let mut made: Vec<(SeededOrganization, Vec<SeededMember>)> = Vec::new();
+fn made(plan: Plan) -> Vec<(Organization, Vec<Member>)> {
+    let mut made: Vec<(Organization, Vec<Member>)> = Vec::new();
     for row in plan.rows() {
         match row.unwrap() {
             Seeded::Organization(organization) => made.push((*organization, Vec::new())),
@@ -42,8 +42,7 @@ fn judge_domain(domain: &EmailDomain) {
     assert!(!CommonDomains::default().contains(domain), "{domain}");
 }
 
-fn judge_organization(seeded: &SeededOrganization) {
-    let SeededOrganization { organization, version } = seeded;
+fn judge_organization(organization: &Organization) {
     check_name(&organization.name).unwrap();
     assert_eq!(Slug::parse(organization.slug.as_str()).as_ref(), Ok(&organization.slug));
     if let Some(external_id) = &organization.external_id {
@@ -53,22 +52,20 @@ fn judge_organization(seeded: &SeededOrganization) {
     settings.email_allowed_domains.iter().chain(&settings.claimed_email_domains).for_each(judge_domain);
     assert!(BEGINNING <= organization.created_at && organization.created_at <= organization.updated_at);
     assert!(organization.updated_at <= END);
-    assert!(*version > 1 || organization.created_at == organization.updated_at);
+    assert!(organization.version > 1 || organization.created_at == organization.updated_at);
 }
 
-fn judge_members(organization: &Organization, members: &[SeededMember]) {
+fn judge_members(organization: &Organization, members: &[Member]) {
     unique("an address", members.iter().flat_map(addresses));
-    let numbers = members.iter().map(|seeded| &seeded.mfa_phone_number).filter(|number| !number.is_empty());
-    unique("a phone number", numbers);
-    unique("an external id", members.iter().filter_map(|seeded| seeded.external_id.as_ref()));
-    for (number, seeded) in members.iter().enumerate() {
-        let member = &seeded.member;
+    unique("a phone number", members.iter().filter_map(|member| member.mfa_phone_number.as_ref()));
+    unique("an external id", members.iter().filter_map(|member| member.external_id.as_ref()));
+    for (number, member) in members.iter().enumerate() {
         assert_eq!(member.organization_id, organization.id);
-        for address in addresses(seeded) {
+        for address in addresses(member) {
             assert_eq!(EmailAddress::parse(address.as_str()).as_ref(), Ok(address));
         }
-        if !seeded.mfa_phone_number.is_empty() {
-            let digits = seeded.mfa_phone_number.strip_prefix("+1").unwrap();
+        if let Some(number) = &member.mfa_phone_number {
+            let digits = number.as_str().strip_prefix("+1").unwrap();
             assert!(digits.len() == 10 && digits.bytes().all(|byte| byte.is_ascii_digit()), "{digits}");
             assert!(member.mfa_enrolled);
         }
@@ -77,23 +74,24 @@ fn judge_members(organization: &Organization, members: &[SeededMember]) {
         let admin = member.assigned_roles == [ADMIN_ROLE];
         assert!(admin || member.assigned_roles.is_empty());
         let active = member.status == MemberStatus::Active;
-        assert!(active || (!admin && seeded.retired.is_none() && seeded.mfa_phone_number.is_empty()));
+        let plain = member.retired_email_addresses.is_empty() && member.mfa_phone_number.is_none();
+        assert!(active || (!admin && plain));
         if number == 0 {
             assert!(admin && active && member.email_address_verified);
         }
     }
 }
 
-fn addresses(seeded: &SeededMember) -> impl Iterator<Item = &EmailAddress> {
-    let retired = seeded.retired.iter().map(|(_, address)| address);
-    std::iter::once(&seeded.member.email_address).chain(retired)
+fn addresses(member: &Member) -> impl Iterator<Item = &EmailAddress> {
+    let retired = member.retired_email_addresses.iter().map(|retired| &retired.email_address);
+    std::iter::once(&member.email_address).chain(retired)
 }
 
-fn judge(made: &[(SeededOrganization, Vec<SeededMember>)]) {
-    let organizations = || made.iter().map(|(seeded, _)| &seeded.organization);
-    for (seeded, members) in made {
-        judge_organization(seeded);
-        judge_members(&seeded.organization, members);
+fn judge(made: &[(Organization, Vec<Member>)]) {
+    let organizations = || made.iter().map(|(organization, _)| organization);
+    for (organization, members) in made {
+        judge_organization(organization);
+        judge_members(organization, members);
     }
     unique(
         "a name",
@@ -108,19 +106,19 @@ fn judge(made: &[(SeededOrganization, Vec<SeededMember>)]) {
     let ids: Vec<_> = organizations().map(|organization| organization.id.uuid()).collect();
     assert!(ids.is_sorted_by(|one, other| one < other), "later organizations have later ids");
     let members = || made.iter().flat_map(|(_, members)| members);
-    let email_ids = members().flat_map(|seeded| {
-        let retired = seeded.retired.iter().map(|(id, _)| id.uuid());
-        std::iter::once(seeded.member.email_id.uuid()).chain(retired)
+    let email_ids = members().flat_map(|member| {
+        let retired = member.retired_email_addresses.iter().map(|retired| retired.email_id.uuid());
+        std::iter::once(member.email_id.uuid()).chain(retired)
     });
-    unique("an id", members().map(|seeded| seeded.member.id.uuid()).chain(email_ids).chain(ids.clone()));
+    unique("an id", members().map(|member| member.id.uuid()).chain(email_ids).chain(ids.clone()));
     let claimed: HashMap<_, _> = organizations()
         .flat_map(|organization| {
             organization.settings.claimed_email_domains.iter().map(|domain| (domain, organization.id))
         })
         .collect();
-    for seeded in members() {
-        if let Some(owner) = claimed.get(seeded.member.email_address.domain()) {
-            assert_eq!(*owner, seeded.member.organization_id, "a claimed domain elsewhere");
+    for member in members() {
+        if let Some(owner) = claimed.get(member.email_address.domain()) {
+            assert_eq!(*owner, member.organization_id, "a claimed domain elsewhere");
         }
     }
 }
@@ -151,9 +149,9 @@ fn large_organizations_keep_the_rules() {
 fn another_seed_gives_other_rows() {
     let (one, other) = (made(plan(20, 2, 1)), made(plan(20, 2, 2)));
     for (one, other) in one.iter().zip(&other) {
-        assert_ne!(one.0.organization.id, other.0.organization.id);
+        assert_ne!(one.0.id, other.0.id);
     }
-    assert!(one.iter().zip(&other).any(|(one, other)| one.0.organization.name != other.0.organization.name));
+    assert!(one.iter().zip(&other).any(|(one, other)| one.0.name != other.0.name));
 }
 
 /// What was measured on a seeded database is compared with later measurements.
@@ -161,37 +159,35 @@ fn another_seed_gives_other_rows() {
 fn rows_are_the_same_in_every_version() {
     let made = made(plan(2, 1, 0));
     let (seeded, members) = &made[1];
-    assert_eq!(seeded.organization.id.uuid().to_string(), "01941c96-4e00-738c-9052-6dabcc4f82f3");
-    assert_eq!(members[0].member.id.uuid().to_string(), "01941c96-4e00-79f3-9d16-5a16b8cf57b2");
-    assert_eq!(members[0].member.email_address.as_str(), "gino.petrov@meridian-consulting-1.example");
+    assert_eq!(seeded.id.uuid().to_string(), "01941c96-4e00-738c-9052-6dabcc4f82f3");
+    assert_eq!(members[0].id.uuid().to_string(), "01941c96-4e00-79f3-9d16-5a16b8cf57b2");
+    assert_eq!(members[0].email_address.as_str(), "gino.petrov@meridian-consulting-1.example");
 }
 
 #[test]
 fn shares_are_about_what_they_should_be() {
     let made = made(plan(2_000, 10, 3));
     let of_organizations = |wanted: fn(&Organization) -> bool| {
-        made.iter().filter(|(seeded, _)| wanted(&seeded.organization)).count() * 100 / made.len()
+        made.iter().filter(|(seeded, _)| wanted(seeded)).count() * 100 / made.len()
     };
     assert!((26..=34).contains(&of_organizations(|of| !of.settings.email_allowed_domains.is_empty())));
     assert!((3..=7).contains(&of_organizations(|of| !of.settings.claimed_email_domains.is_empty())));
     assert!((16..=24).contains(&of_organizations(|of| of.external_id.is_some())));
     assert!((1..=5).contains(&of_organizations(|of| !of.settings.allowed_oauth_tenants.is_empty())));
     let members: Vec<_> = made.iter().flat_map(|(_, members)| members).collect();
-    let of_members = |wanted: &dyn Fn(&SeededMember) -> bool| {
+    let of_members = |wanted: &dyn Fn(&Member) -> bool| {
         members.iter().filter(|seeded| wanted(seeded)).count() * 1_000 / members.len()
     };
-    let standing = |status| of_members(&|seeded| seeded.member.status == status);
+    let standing = |status| of_members(&|seeded| seeded.status == status);
     assert!((75..=105).contains(&standing(MemberStatus::Invited)));
     assert!((35..=55).contains(&standing(MemberStatus::Pending)));
     assert!((18..=36).contains(&standing(MemberStatus::Deleted)));
     assert!(
-        (40..=60).contains(&of_members(&|seeded| {
-            seeded.member.email_address.domain().as_str() == "gmail.com"
-        }))
+        (40..=60).contains(&of_members(&|seeded| { seeded.email_address.domain().as_str() == "gmail.com" }))
     );
     let mut places: HashMap<_, usize> = HashMap::new();
     for seeded in &members {
-        *places.entry(&seeded.member.email_address).or_default() += 1;
+        *places.entry(&seeded.email_address).or_default() += 1;
     }
     let several = places.values().filter(|count| **count > 1).count() * 10_000 / places.len();
     assert!((15..=60).contains(&several), "{several} of 10000 people belong to several organizations");
@@ -203,8 +199,8 @@ fn one_organization_in_a_thousand_has_the_needle() {
         .into_iter()
         .enumerate()
         .filter(|(_, (seeded, _))| {
-            let needle = seeded.organization.name.ends_with(NEEDLE);
-            assert_eq!(needle, seeded.organization.slug.as_str().contains("zyxwort"));
+            let needle = seeded.name.ends_with(NEEDLE);
+            assert_eq!(needle, seeded.slug.as_str().contains("zyxwort"));
             needle
         })
         .map(|(number, _)| number)

@@ -60,7 +60,7 @@ impl Store {
                     columns.join(", "),
                     vec![row; part.len()].join(", ")
                 );
-                let statement = self.statement(sql, part.into_iter().flatten().collect());
+                let statement = self.engine.statement(&sql, part.into_iter().flatten().collect());
                 written += transaction.execute_raw(statement).await?.rows_affected();
             }
         }

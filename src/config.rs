@@ -77,7 +77,8 @@ pub struct Config {
     #[arg(long, global = true, env = "VESTIBULE_DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<SecretString>,
 
-    /// The most connections to Postgres. 1 to 1000.
+    /// The most connections to Postgres. 1 to 1000. A quarter of them, at least one, is for
+    /// searches alone, so that slow ones never take the connections that logins need.
     #[arg(long, global = true, env = "VESTIBULE_DATABASE_MAX_CONNECTIONS", default_value_t = 32,
           value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub database_max_connections: u32,

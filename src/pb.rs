@@ -5,6 +5,7 @@
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
     clippy::pedantic,
+    clippy::doc_lazy_continuation,
     reason = "generated code"
 )]
 

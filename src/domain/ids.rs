@@ -174,7 +174,7 @@ kinds! {
     ConnectedAppId ConnectedAppKind = "connected-app";
     /// Identifies an SSO connection that speaks SAML.
     SamlConnectionId SamlConnectionKind = "saml-connection";
-    /// Identifies an SSO connection that speaks OpenID Connect.
+    /// Identifies an SSO connection that speaks `OpenID` Connect.
     OidcConnectionId OidcConnectionKind = "oidc-connection";
     /// Identifies an SSO connection of another organization.
     ExternalConnectionId ExternalConnectionKind = "external-connection";

@@ -41,6 +41,7 @@ published! {
 /// until later work fills it (passwords, locks, SSO, SCIM, TOTP) is not here yet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "documented by the proto message Member")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of the published resource")]
 pub struct Member {
     pub id: MemberId,
     pub organization_id: OrganizationId,

@@ -79,6 +79,7 @@ pub enum Selection<F> {
 
 impl<F> Query<F> {
     /// Decides the constants.
+    #[must_use]
     pub fn select(self) -> Selection<F> {
         let sent = !self.operands.is_empty();
         let mut filters = Vec::new();

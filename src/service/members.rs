@@ -21,6 +21,7 @@ use super::write::Failure;
 use crate::domain::email_address::EmailAddress;
 use crate::domain::member::{Member, MemberName, MemberStatus};
 use crate::domain::organization::{Organization, OrganizationName};
+use crate::domain::phone_number::PhoneNumber;
 use crate::domain::reason::{Reason, Violation};
 use crate::domain::slug::ExternalId;
 use crate::store::{Constraint, Lock, Transaction, Unique};
@@ -150,7 +151,7 @@ impl Service {
             };
             let address = member.email_address.as_str();
             let own_id = member.external_id.as_ref().map(ExternalId::key);
-            let number = member.mfa_phone_number.as_ref().map(|number| number.as_str());
+            let number = member.mfa_phone_number.as_ref().map(PhoneNumber::as_str);
             add(taken.email_addresses.contains(address), "email_address", Reason::DuplicateMemberEmail);
             add(
                 number.is_some_and(|number| taken.phone_numbers.contains(number)),

@@ -63,11 +63,11 @@ impl Chain {
 const READ: &str =
     "SELECT method, request_hash, answer FROM idempotency_records WHERE caller = $1 AND key_hash = $2";
 
-fn kept(row: QueryResult) -> Result<KeptAnswer, Error> {
+fn kept(row: &QueryResult) -> Result<KeptAnswer, Error> {
     Ok(KeptAnswer {
-        method: column(&row, "method")?,
-        request_hash: column(&row, "request_hash")?,
-        answer: column(&row, "answer")?,
+        method: column(row, "method")?,
+        request_hash: column(row, "request_hash")?,
+        answer: column(row, "answer")?,
     })
 }
 
@@ -99,7 +99,10 @@ impl Transaction {
             return Ok(None);
         }
         let row = self.query_one(READ, vec![caller.into(), key()]).await?;
-        row.map(kept).transpose()?.map_or(Err(Error::Corrupt("idempotency_records")), |kept| Ok(Some(kept)))
+        row.as_ref()
+            .map(kept)
+            .transpose()?
+            .map_or(Err(Error::Corrupt("idempotency_records")), |kept| Ok(Some(kept)))
     }
 
     /// Says what the repeats of the call are answered with.
@@ -133,7 +136,11 @@ impl Store {
     }
 
     async fn answer_read(&self, caller: &str, key_hash: &[u8; 32]) -> Result<Option<KeptAnswer>, Error> {
-        self.query_one(READ, vec![caller.into(), key_hash.to_vec().into()]).await?.map(kept).transpose()
+        self.query_one(READ, vec![caller.into(), key_hash.to_vec().into()])
+            .await?
+            .as_ref()
+            .map(kept)
+            .transpose()
     }
 
     /// Whether another transaction has written the key since it was read. A row that is not committed

@@ -14,7 +14,7 @@ use crate::domain::search::{MAX_TOTAL, Page, Position, Substring, Total};
 
 /// A page of ids.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Ids {
+pub struct FoundIds {
     /// The ids, in descending order.
     pub ids: Vec<Uuid>,
     /// How many rows match in all.
@@ -23,7 +23,7 @@ pub struct Ids {
     pub next: Option<Position>,
 }
 
-impl Ids {
+impl FoundIds {
     fn none() -> Self {
         Self { ids: Vec::new(), total: Some(0), next: None }
     }

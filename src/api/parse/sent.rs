@@ -74,6 +74,7 @@ impl Sent {
     }
 
     /// What becomes of a field that can be empty: `Some(None)` when the mask names it and it is not sent.
+    #[expect(clippy::option_option, reason = "stays, becomes empty, or becomes this")]
     pub(super) fn clearable<T>(&self, field: &'static str, value: Option<T>) -> Option<Option<T>> {
         if self.cleared.contains(&field) { Some(None) } else { value.map(Some) }
     }

@@ -5,7 +5,7 @@
 
 use sea_orm::Value;
 
-use super::{Ids, pattern, room};
+use super::{FoundIds, pattern, room};
 use crate::domain::member::{ADMIN_ROLE, MEMBER_ROLE, MemberStatus};
 use crate::domain::organization::Organization;
 use crate::domain::search::{MemberFilter, Page, Selection, Total};
@@ -24,9 +24,9 @@ impl Store {
         organizations: &[Organization],
         selection: &Selection<MemberFilter>,
         page: Page,
-    ) -> Result<Ids, Error> {
+    ) -> Result<FoundIds, Error> {
         let (filters, every): (&[Filter], _) = match selection {
-            Selection::Nothing => return Ok(Ids::none()),
+            Selection::Nothing => return Ok(FoundIds::none()),
             Selection::Everything => (&[], true),
             Selection::All(filters) => (filters, true),
             Selection::Any(filters) => (filters, false),
@@ -36,7 +36,7 @@ impl Store {
         let (sql, values) = search.walk(organizations, page);
         let ids = self.search_ids(&format!("{sql} ORDER BY id DESC LIMIT {wanted}"), values).await?;
         let total = self.members_total(search, organizations, page).await?;
-        Ok(Ids::page(ids, page, total))
+        Ok(FoundIds::page(ids, page, total))
     }
 
     /// How many members match: counted for the first page, and remembered by its cursors.

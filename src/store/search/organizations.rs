@@ -8,7 +8,7 @@
 
 use sea_orm::Value;
 
-use super::{Counted, Ids, pattern, room};
+use super::{Counted, FoundIds, pattern, room};
 use crate::domain::organization::OrganizationName;
 use crate::domain::search::{MAX_TOTAL, OrganizationFilter, Page, Selection, Substring};
 use crate::store::organizations::named_any;
@@ -30,9 +30,9 @@ impl Store {
         &self,
         selection: &Selection<OrganizationFilter>,
         page: Page,
-    ) -> Result<Ids, Error> {
+    ) -> Result<FoundIds, Error> {
         let (filters, every): (&[Filter], _) = match selection {
-            Selection::Nothing => return Ok(Ids::none()),
+            Selection::Nothing => return Ok(FoundIds::none()),
             Selection::Everything => (&[], true),
             Selection::All(filters) => (filters, true),
             Selection::Any(filters) => (filters, false),
@@ -47,7 +47,7 @@ impl Store {
     }
 
     /// `None`: matches are too rare.
-    async fn organizations_walk(&self, search: Search<'_>, page: Page) -> Result<Option<Ids>, Error> {
+    async fn organizations_walk(&self, search: Search<'_>, page: Page) -> Result<Option<FoundIds>, Error> {
         let wanted = room(page) + 1;
         let (sql, values) = search.walk(page, search.bound(wanted));
         let ids = self.search_ids(&format!("{sql} ORDER BY id DESC LIMIT {wanted}"), values).await?;
@@ -55,7 +55,7 @@ impl Store {
             return Ok(None);
         }
         if let Some(position) = page.position {
-            return Ok(Some(Ids::page(ids, page, position.total)));
+            return Ok(Some(FoundIds::page(ids, page, position.total)));
         }
         let (sql, values) = search.walk(page, search.bound(COUNTED));
         let mut counted = self.search_total(&sql, values).await?;
@@ -64,10 +64,10 @@ impl Store {
             let sql = search.matches(&mut parameters);
             counted = self.search_total(&sql, parameters.values()).await?;
         }
-        Ok(Some(Ids::page(ids, page, counted.total())))
+        Ok(Some(FoundIds::page(ids, page, counted.total())))
     }
 
-    async fn organizations_gather(&self, search: Search<'_>, page: Page) -> Result<Ids, Error> {
+    async fn organizations_gather(&self, search: Search<'_>, page: Page) -> Result<FoundIds, Error> {
         let (sql, values) = search.gather(page, room(page) + 1);
         let rows = self.search(&sql, values).await?;
         let total = match (page.position, rows.first()) {
@@ -78,7 +78,7 @@ impl Store {
             }
         };
         let ids = rows.iter().map(|row| column(row, "id")).collect::<Result<_, _>>()?;
-        Ok(Ids::page(ids, page, total))
+        Ok(FoundIds::page(ids, page, total))
     }
 }
 

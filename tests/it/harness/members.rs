@@ -85,11 +85,13 @@ pub(crate) fn organization_update(organization_id: &str) -> pb::UpdateOrganizati
 }
 
 /// A mask of these fields.
+#[expect(clippy::unnecessary_wraps, reason = "as requests take it")]
 pub(crate) fn mask(fields: &[&str]) -> Option<prost_types::FieldMask> {
     Some(prost_types::FieldMask { paths: fields.iter().map(|field| (*field).to_owned()).collect() })
 }
 
 /// A query of one operator and some operands, each a name and a value in JSON.
+#[expect(clippy::unnecessary_wraps, reason = "as requests take it")]
 pub(crate) fn query(
     operator: pb::SearchOperator,
     operands: &[(&str, serde_json::Value)],

@@ -1,9 +1,13 @@
 //! MemberService.
 
+use std::collections::{HashMap, HashSet};
+
+use prost::Message;
 use tonic::{Request, Response, Status};
 
 use super::parse::search::Bound;
 use super::{Api, parse, render, request, status};
+use crate::domain::member::Member;
 use crate::pb;
 use crate::pb::member_service_server::MemberService;
 use crate::service::members::MemberAnswer;
@@ -133,21 +137,32 @@ impl MemberService for Api {
         let Bound { command, search } = parse::search::members(self, request.into_inner())?;
         let found = self.service.search_members(command).await.map_err(status::from_error)?;
         let FoundMembers { members, organizations } = found;
-        let rendered = members.rows.iter().filter_map(|member| {
-            let organization = organizations.iter().find(|other| other.id == member.organization_id)?;
-            Some(render::member(member, organization, self.environment))
-        });
+        let mut page: Vec<_> = members
+            .rows
+            .iter()
+            .filter_map(|member| {
+                let organization = organizations.iter().find(|other| other.id == member.organization_id)?;
+                Some(render::member(member, organization, self.environment))
+            })
+            .collect();
+        let mut organizations: HashMap<_, _> = organizations
+            .iter()
+            .map(|organization| render::organization(organization, self.environment))
+            .map(|organization| (organization.organization_id.clone(), organization))
+            .collect();
+        let mut counted = HashSet::new();
+        page.truncate(render::fitting(&page, |member| {
+            let organization = organizations.get(&member.organization_id);
+            let first = counted.insert(member.organization_id.clone());
+            organization.filter(|_| first).map_or(0, Message::encoded_len)
+        }));
+        organizations.retain(|id, _| page.iter().any(|member| member.organization_id == *id));
+        let id = |member: &Member| member.id.uuid();
         Ok(Response::new(pb::SearchMembersResponse {
             request_id,
-            members: rendered.collect(),
-            results_metadata: Some(render::results_metadata(&search, members.total, members.next.as_ref())),
-            organizations: organizations
-                .iter()
-                .map(|organization| {
-                    let rendered = render::organization(organization, self.environment);
-                    (rendered.organization_id.clone(), rendered)
-                })
-                .collect(),
+            results_metadata: Some(render::results_metadata(&search, &members, page.len(), id)),
+            members: page,
+            organizations,
         }))
     }
 

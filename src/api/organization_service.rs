@@ -4,6 +4,7 @@ use tonic::{Request, Response, Status};
 
 use super::parse::search::Bound;
 use super::{Api, parse, render, request, status};
+use crate::domain::organization::Organization;
 use crate::pb;
 use crate::pb::organization_service_server::OrganizationService;
 
@@ -75,14 +76,17 @@ impl OrganizationService for Api {
         let request_id = request::request_id(&request);
         let Bound { command, search } = parse::search::organizations(self, request.into_inner())?;
         let found = self.service.search_organizations(command).await.map_err(status::from_error)?;
+        let mut organizations: Vec<_> = found
+            .rows
+            .iter()
+            .map(|organization| render::organization(organization, self.environment))
+            .collect();
+        organizations.truncate(render::fitting(&organizations, |_| 0));
+        let id = |organization: &Organization| organization.id.uuid();
         Ok(Response::new(pb::SearchOrganizationsResponse {
             request_id,
-            results_metadata: Some(render::results_metadata(&search, found.total, found.next.as_ref())),
-            organizations: found
-                .rows
-                .iter()
-                .map(|organization| render::organization(organization, self.environment))
-                .collect(),
+            results_metadata: Some(render::results_metadata(&search, &found, organizations.len(), id)),
+            organizations,
         }))
     }
 

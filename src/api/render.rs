@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 pub(super) use intermediate_session::intermediate_session;
 pub(super) use member::member;
 pub(super) use organization::organization;
-pub(super) use search::results_metadata;
+pub(super) use search::{fitting, results_metadata};
 pub(super) use session::{jwk, member_session};
 
 use crate::domain::json::JsonObject;

@@ -303,6 +303,21 @@ impl Transaction {
         }))
     }
 
+    /// The id of a member that is not deleted, which is not held.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn member_exists(
+        &self,
+        organization: OrganizationId,
+        name: &MemberName,
+    ) -> Result<Option<MemberId>, Error> {
+        let (condition, values) = named(organization, name);
+        let sql = format!("SELECT id FROM members WHERE {condition} AND members.status <> 'deleted'");
+        let row = self.query_one(&sql, values).await?;
+        row.map(|row| column(&row, "id").map(MemberId::new)).transpose()
+    }
+
     /// Holds the member who has the address, now or from before, and reads it whole.
     ///
     /// # Errors

@@ -51,7 +51,7 @@ pub fn write(search: &Search, position: &Position) -> String {
 /// The position of a cursor.
 ///
 /// # Errors
-/// [`CursorError`] for everything but what [`write`] makes for the same search.
+/// [`CursorError`] for everything but what [`write()`] makes for the same search.
 pub fn read(search: &Search, cursor: &str) -> Result<Position, CursorError> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| CursorError)?;
     let (place, digest) = bytes.split_first_chunk::<20>().ok_or(CursorError)?;

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use prost::Message;
+
 use super::Violations;
 use super::member::new_member;
 use crate::api::Api;
@@ -11,6 +13,9 @@ use crate::domain::slug::ExternalId;
 use crate::pb;
 use crate::service::members::create::NewMember;
 
+/// The most bytes of a batch: the answer, which has more in it, must fit into the 4 MiB that clients accept.
+const MAX_BATCH_BYTES: usize = 3 * 1024 * 1024;
+
 /// Reads the members of a batch. Each violation names its member.
 pub(super) fn members(
     api: &Api,
@@ -19,6 +24,11 @@ pub(super) fn members(
 ) -> Option<Vec<NewMember>> {
     if sent.is_empty() || sent.len() > MAX_BATCH {
         let rule = format!("has not 1 to {MAX_BATCH} members");
+        violations.add("members", Reason::InvalidArgument, rule);
+        return None;
+    }
+    if sent.iter().map(Message::encoded_len).sum::<usize>() > MAX_BATCH_BYTES {
+        let rule = format!("is larger than {MAX_BATCH_BYTES} bytes");
         violations.add("members", Reason::InvalidArgument, rule);
         return None;
     }

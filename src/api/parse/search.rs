@@ -213,7 +213,7 @@ impl Operands<'_> {
             self.add("filter_value", too_short, rule);
             return None;
         }
-        Some(Substring(text.to_lowercase()))
+        Some(Substring(text.to_owned()))
     }
 
     /// A list, each of whose texts is read by `read`; `None` if it has no such entry.

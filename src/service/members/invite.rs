@@ -84,7 +84,10 @@ async fn invite(
     let organization = hold_organization(transaction, &command.organization, lock).await?;
     refuse_by_policy(&organization, &command.email_address)?;
     let invited_by = match &command.invited_by {
-        Some(name) => Some(inviter(transaction, &organization, name).await?.id),
+        Some(name) => {
+            let inviter = transaction.member_exists(organization.id, name).await?;
+            Some(inviter.ok_or_else(Error::member_not_found)?)
+        }
         None => None,
     };
     let existing = transaction.member_hold_by_address(organization.id, &command.email_address).await?;
@@ -133,16 +136,6 @@ fn refuse_by_policy(organization: &Organization, address: &EmailAddress) -> Resu
         }
         EmailInvites::Restricted | EmailInvites::AllAllowed => Ok(()),
     }
-}
-
-async fn inviter(
-    transaction: &Transaction,
-    organization: &Organization,
-    name: &MemberName,
-) -> Result<Member, Failure> {
-    let inviter = transaction.member_hold(organization.id, name).await?;
-    let inviter = inviter.filter(|inviter| inviter.status != MemberStatus::Deleted);
-    Ok(inviter.ok_or_else(Error::member_not_found)?)
 }
 
 /// A person who is no member yet.

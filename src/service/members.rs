@@ -15,10 +15,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Service;
 use super::error::Error;
+use super::mint::Mint;
 use super::organizations::OrganizationTarget;
 use super::organizations::update::admin_domains;
 use super::write::Failure;
+use crate::domain::call::Call;
 use crate::domain::email_address::EmailAddress;
+use crate::domain::event::{Event, EventType};
 use crate::domain::member::{Member, MemberName, MemberStatus};
 use crate::domain::organization::{Organization, OrganizationName};
 use crate::domain::phone_number::PhoneNumber;
@@ -121,6 +124,30 @@ pub(super) fn last_admin() -> Error {
 }
 
 impl Service {
+    /// Changes a member by a rule that needs to know nothing else.
+    async fn change_member(
+        &self,
+        call: &Call,
+        target: &MemberTarget,
+        change: impl Fn(&mut Member) -> Result<(), Error>,
+    ) -> Result<MemberAnswer, Error> {
+        let mint = Mint::new(&*self.parts.clock, &*self.parts.entropy);
+        let outcome = self
+            .write(call, mint.now, async |transaction| {
+                let MemberAnswer { member: before, organization } =
+                    target.hold(transaction, Lock::Share).await?;
+                let mut after = before.clone();
+                change(&mut after)?;
+                let (member, changed) = after.changed_since(&before, mint.now);
+                transaction.member_update(&before, &member).await?;
+                let event = Event::new(mint.id(), EventType::MemberUpdated, organization.id, call, mint.now);
+                transaction.events_insert(&[event.of_member(member.id).with_changed(&changed)]).await?;
+                Ok(MemberAnswer { member, organization })
+            })
+            .await;
+        Ok(outcome?)
+    }
+
     /// Why a rule of the database was broken, for the members that were to be written: all that others
     /// have, each with the path of its field.
     async fn taken(

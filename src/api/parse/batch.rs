@@ -64,8 +64,8 @@ impl Seen {
         let number = member.mfa_phone_number.as_ref().map(|number| number.as_str().to_owned());
         for (seen, key, field, reason) in [
             (&mut self.addresses, address, "email_address", Reason::DuplicateMemberEmail),
-            (&mut self.external_ids, external_id, "external_id", Reason::DuplicateMemberExternalId),
             (&mut self.numbers, number, "mfa_phone_number", Reason::DuplicateMemberPhoneNumber),
+            (&mut self.external_ids, external_id, "external_id", Reason::DuplicateMemberExternalId),
         ] {
             let Some(key) = key else { continue };
             let first = *seen.entry(key).or_insert(index);

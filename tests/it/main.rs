@@ -15,6 +15,7 @@ mod idempotency;
 mod intermediate_session_service;
 mod layering;
 mod logs;
+mod member_service;
 mod migrations;
 mod organization_service;
 mod process;

@@ -1,0 +1,2 @@
+mod create_member;
+mod written;

@@ -1,2 +1,4 @@
+mod batch_create_members;
 mod create_member;
+mod invite_member;
 mod written;

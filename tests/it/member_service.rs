@@ -3,4 +3,5 @@ mod create_member;
 mod delete_member;
 mod get_member;
 mod invite_member;
+mod reactivate_member;
 mod written;

@@ -58,9 +58,8 @@ impl Naming {
             }
             _ => refuse_taken(taken)?,
         }
-        if taken.external_id {
-            return refuse_taken(taken);
-        }
+        // The caller did not choose the slug: only the external id is for them to change.
+        refuse_taken(NamesTaken { slug: false, ..taken })?;
         // Nothing is taken any more: whoever had the name has just given it up.
         if exhausted { Err(Error::concurrent()) } else { Ok(()) }
     }

@@ -1,17 +1,27 @@
 //! How to make a server refuse a call, for each reason.
 
+mod members;
+mod organizations;
+mod searches;
+mod servers;
+mod sessions;
+
 use prost_types::Value as ProtoValue;
 use serde_json::json;
-use tokio::task::JoinSet;
-use tonic::metadata::MetadataValue;
-use tonic::{Request, Status};
-use vestibule::domain::ids::Environment;
-use vestibule::pb::{self, ErrorReason as R};
+use tonic::Status;
+use vestibule::pb::{self, EmailInvites, ErrorReason as R, SearchOperator};
 
-use crate::harness::fixtures::{creation, factor, magic_link, organization, with_key};
+use crate::harness::Harness;
+use crate::harness::fixtures::{factor, magic_link};
 use crate::harness::json::{field, object};
-use crate::harness::raw::{CREATE, RawClient, frame};
-use crate::harness::{Harness, Setup};
+use crate::harness::members::query;
+use crate::harness::raw::{CREATE, frame};
+
+use members::member_id;
+use organizations::{allowing, assigning, claiming, creating, tenants, twice, updating};
+use searches::{members_by, organizations_by, searching};
+use servers::{id, live, raw};
+use sessions::{spending, vouching};
 
 /// The failures of calls that can't but fail with this reason, one for each of its codes.
 #[expect(clippy::too_many_lines, reason = "an arm for each reason")]
@@ -21,13 +31,13 @@ pub(super) async fn provoke(t: &Harness, reason: R) -> Vec<Status> {
         R::BadRequest => raw(t, CREATE, &[], frame(&[0xff])).await,
         R::RequestTooLarge => creating(t, |sent| sent.organization_name = Some("x".repeat(5 << 20))).await,
         R::RouteNotFound => raw(t, "/vestibule.v1.OrganizationService/Nothing", &[], frame(&[])).await,
-        R::InternalServerError => a_stored_value_is_corrupt().await,
-        R::ServerUnavailable => the_database_is_away().await,
+        R::InternalServerError => servers::a_stored_value_is_corrupt().await,
+        R::ServerUnavailable => servers::the_database_is_away().await,
         R::DeadlineExceeded => raw(t, CREATE, &[("grpc-timeout", "0n")], frame(&[])).await,
-        R::ConcurrentRequest => the_database_is_busy().await,
-        R::MemberSessionNotSupported => as_a_member(t).await,
+        R::ConcurrentRequest => servers::the_database_is_busy().await,
+        R::MemberSessionNotSupported => servers::as_a_member(t).await,
         R::InvalidIdempotencyKey => raw(t, CREATE, &[("idempotency-key", "")], frame(&[])).await,
-        R::IdempotencyKeyReused => a_key_is_reused(t).await,
+        R::IdempotencyKeyReused => servers::a_key_is_reused(t).await,
         R::InvalidArgument => {
             creating(t, |sent| sent.third_party_connected_apps_allowed_type = Some(9)).await
         }
@@ -102,10 +112,10 @@ pub(super) async fn provoke(t: &Harness, reason: R) -> Vec<Status> {
         R::IntermediateSessionNotFound => {
             t.clients().inspect(&format!("{}=", "A".repeat(43))).await.unwrap_err()
         }
-        R::IntermediateSessionInUse => a_token_is_in_use().await,
-        R::InvalidIntermediateSessionTokenForOrganization => a_token_is_bound(t).await,
-        R::ActionNotAllowedEmailDomainIsClaimed => a_domain_is_claimed(t).await,
-        R::DiscoveryOrganizationCreationDisabled => creation_is_disabled().await,
+        R::IntermediateSessionInUse => sessions::a_token_is_in_use().await,
+        R::InvalidIntermediateSessionTokenForOrganization => sessions::a_token_is_bound(t).await,
+        R::ActionNotAllowedEmailDomainIsClaimed => sessions::a_domain_is_claimed(t).await,
+        R::DiscoveryOrganizationCreationDisabled => sessions::creation_is_disabled().await,
         R::InvalidSessionDurationMinutes => spending(t, |sent| sent.session_duration_minutes = Some(4)).await,
         R::CustomClaimsTooLarge => {
             spending(t, |sent| sent.session_custom_claims = Some(object(json!({"k": "x".repeat(5000)}))))
@@ -118,162 +128,82 @@ pub(super) async fn provoke(t: &Harness, reason: R) -> Vec<Status> {
         R::UnableToRepresentCustomClaimsJson => {
             spending(t, |sent| sent.session_custom_claims = Some(field("k", ProtoValue { kind: None }))).await
         }
-        R::MemberNotFound => a_repeat_finds_nothing("UPDATE members SET status = 'deleted'").await,
-        R::SessionNotFound => a_repeat_finds_nothing("DELETE FROM sessions").await,
-        new => panic!("provoke {new:?} here"),
+        R::MemberNotFound => sessions::a_repeat_finds_nothing("UPDATE members SET status = 'deleted'").await,
+        R::SessionNotFound => sessions::a_repeat_finds_nothing("DELETE FROM sessions").await,
+        R::EtagMismatch => updating(t, |sent| sent.etag = Some("old".into())).await,
+        R::LastAdminRemoval => members::the_last_admin_goes(t).await,
+        R::InvalidSsoDefaultConnectionId => {
+            updating(t, |sent| sent.sso_default_connection_id = Some("?".into())).await
+        }
+        R::InvalidConnectionForJitProvisioning => {
+            updating(t, |sent| sent.sso_jit_provisioning_allowed_connections = vec!["?".into()]).await
+        }
+        R::InvalidRestrictedSsoSetting => updating(t, |sent| sent.sso_jit_provisioning = Some(2)).await,
+        R::OrganizationSearchFilterNameNotRecognized => organizations_by(t, "nothing", json!(true)).await,
+        R::OrganizationSearchMissingFilterName => organizations_by(t, "", json!(true)).await,
+        R::OrganizationSearchMissingFilterValue => organizations_by(t, "organization_ids", json!([])).await,
+        R::OrganizationSearchExpectedString => organizations_by(t, "member_email_fuzzy", json!(1)).await,
+        R::OrganizationSearchExpectedArrayOfStrings => {
+            organizations_by(t, "organization_ids", json!("acme")).await
+        }
+        R::OrganizationSearchExpectedBoolean => {
+            organizations_by(t, "has_active_sso_connection", json!("true")).await
+        }
+        R::OrganizationSearchOrganizationSlugFuzzyTooShort => {
+            organizations_by(t, "organization_slug_fuzzy", json!("ac")).await
+        }
+        R::OrganizationSearchOrganizationNameFuzzyTooShort => {
+            organizations_by(t, "organization_name_fuzzy", json!("ac")).await
+        }
+        R::OrganizationSearchMemberEmailFuzzyTooShort => {
+            organizations_by(t, "member_email_fuzzy", json!("ad")).await
+        }
+        R::OrganizationSearchAllowedDomainFuzzyTooShort => {
+            organizations_by(t, "allowed_domain_fuzzy", json!("ac")).await
+        }
+        R::UserSearchInvalidOperator => {
+            searching(t, |sent| sent.query = query(SearchOperator::Unspecified, &[("nothing", json!(1))]))
+                .await
+        }
+        R::UserSearchInvalidCursor => searching(t, |sent| sent.cursor = "?".into()).await,
+        R::UserSearchInvalidLimit => searching(t, |sent| sent.limit = Some(0)).await,
+        R::SearchTimeout => searches::the_database_is_slow().await,
+        R::MemberSearchFilterNameNotRecognized => members_by(t, "nothing", json!(true)).await,
+        R::MemberSearchMissingFilterName => members_by(t, "", json!(true)).await,
+        R::MemberSearchMissingFilterValue => members_by(t, "member_ids", json!([])).await,
+        R::MemberSearchExpectedString => members_by(t, "member_email_fuzzy", json!(1)).await,
+        R::MemberSearchExpectedArrayOfStrings => members_by(t, "member_emails", json!("ada")).await,
+        R::MemberSearchExpectedBoolean => members_by(t, "member_is_breakglass", json!("true")).await,
+        R::MemberSearchFuzzyTooShort => members_by(t, "member_email_fuzzy", json!("ad")).await,
+        R::MemberSearchOrganizationIdsEmpty => searches::members_of_nobody(t).await,
+        R::MemberSearchCannotMixInternalAndExternalMemberIds => {
+            members_by(t, "member_ids", json!([member_id("test"), "own-id"])).await
+        }
+        R::DuplicateMemberEmail => return members::an_address_twice(t).await.into(),
+        R::DuplicateMemberExternalId => return members::an_external_id_twice(t).await.into(),
+        R::DuplicateMemberPhoneNumber => return members::a_number_twice(t).await.into(),
+        R::DuplicateMemberPhoneNumberForMember => members::a_second_number(t).await,
+        R::InvalidMemberId => members::getting(t, |sent| sent.member_id = Some("?".into())).await,
+        R::InvalidMemberExternalId => members::updating(t, |sent| sent.external_id = Some("?".into())).await,
+        R::InvalidPhoneNumber => members::updating(t, |sent| sent.mfa_phone_number = Some("?".into())).await,
+        R::InvalidMfaDefaultMethod => {
+            members::updating(t, |sent| sent.default_mfa_method = Some("?".into())).await
+        }
+        R::DefaultMfaMemberMissingFactor => {
+            members::updating(t, |sent| sent.default_mfa_method = Some("sms_otp".into())).await
+        }
+        R::InvalidMemberGetFields => members::getting(t, |_| {}).await,
+        R::TooManyRoles => members::updating(t, |sent| sent.roles = vec!["stytch_admin".into(); 101]).await,
+        R::NoDeletedMemberFoundForReactivation => members::reactivating_one_who_is_there(t).await,
+        R::EmailUnverifiedForReactivation => members::reactivating_a_stranger(t).await,
+        R::ReactivationEmailBelongsToAnotherMember => members::reactivating_too_late(t).await,
+        R::RetiredEmailMissingEmailIdentifiers => members::unlinking(t, None).await,
+        R::EmailNotFound => members::unlinking(t, Some("grace@acme.com")).await,
+        R::UserAlreadyInvited => members::inviting_a_member(t).await,
+        R::EmailInvitesNotAllowed => members::inviting_by(t, EmailInvites::NotAllowed).await,
+        R::InvalidEmailForInvites => members::inviting_by(t, EmailInvites::Restricted).await,
+        R::InvalidLocale => members::inviting_in(t, "tlh").await,
+        R::MemberPhoneNumberNotFound => members::deleting_no_number(t).await,
     };
     vec![one]
-}
-
-fn id(environment: &str) -> String {
-    format!("organization-{environment}-01890a5d-ac96-774b-bcce-b302099a8057")
-}
-
-async fn raw(t: &Harness, path: &str, headers: &[(&'static str, &str)], body: Vec<u8>) -> Status {
-    RawClient::connect(t.grpc).await.call(path, headers, body).await.unwrap_err()
-}
-
-async fn creating(t: &Harness, change: impl FnOnce(&mut pb::CreateOrganizationRequest)) -> Status {
-    let mut request = organization("Acme");
-    change(&mut request);
-    t.clients().create(request).await.unwrap_err()
-}
-
-/// Creates one organization, and fails to create the same again.
-async fn twice(t: &Harness, change: impl Fn(&mut pb::CreateOrganizationRequest)) -> Status {
-    let mut request = organization("Acme");
-    change(&mut request);
-    t.clients().create(request).await.unwrap();
-    creating(t, change).await
-}
-
-fn texts(texts: &[&str]) -> Vec<String> {
-    texts.iter().map(|text| (*text).to_owned()).collect()
-}
-
-async fn allowing(t: &Harness, domains: &[&str]) -> Status {
-    creating(t, |sent| sent.email_allowed_domains = texts(domains)).await
-}
-
-async fn claiming(t: &Harness, domains: &[&str]) -> Status {
-    creating(t, |sent| sent.claimed_email_domains = texts(domains)).await
-}
-
-async fn tenants(t: &Harness, tenants: serde_json::Value) -> Status {
-    creating(t, |sent| sent.allowed_oauth_tenants = Some(object(tenants))).await
-}
-
-async fn assigning(t: &Harness, domain: &str, role_id: &str, times: usize) -> Status {
-    let assignment =
-        pb::EmailImplicitRoleAssignment { domain: domain.to_owned(), role_id: role_id.to_owned() };
-    creating(t, |sent| sent.rbac_email_implicit_role_assignments = vec![assignment; times]).await
-}
-
-async fn vouching(t: &Harness, email_address: &str, factor: pb::VouchedFactor) -> Status {
-    let request = pb::CreateIntermediateSessionRequest {
-        email_address: email_address.to_owned(),
-        factors: vec![factor],
-    };
-    t.clients().intermediate_sessions.create_intermediate_session(request).await.unwrap_err()
-}
-
-async fn spending(
-    t: &Harness,
-    change: impl FnOnce(&mut pb::DiscoveryServiceCreateOrganizationRequest),
-) -> Status {
-    let mut request = creation(&t.clients().token("ada@acme.com").await);
-    change(&mut request);
-    t.clients().spend(request).await.unwrap_err()
-}
-
-async fn as_a_member(t: &Harness) -> Status {
-    let mut request = Request::new(organization("Acme"));
-    request.metadata_mut().insert("x-stytch-member-session", MetadataValue::from_static("token"));
-    t.clients().create(request).await.unwrap_err()
-}
-
-async fn a_key_is_reused(t: &Harness) -> Status {
-    t.clients().create(with_key(organization("Acme"), "key")).await.unwrap();
-    t.clients().create(with_key(organization("Another"), "key")).await.unwrap_err()
-}
-
-async fn a_token_is_bound(t: &Harness) -> Status {
-    let token = t.clients().token("bound@acme.com").await;
-    let owing = pb::DiscoveryServiceCreateOrganizationRequest { mfa_policy: Some(2), ..creation(&token) };
-    t.clients().spend(owing).await.unwrap();
-    t.clients().spend(creation(&token)).await.unwrap_err()
-}
-
-async fn a_domain_is_claimed(t: &Harness) -> Status {
-    let request = pb::CreateOrganizationRequest {
-        claimed_email_domains: vec!["claimed.com".to_owned()],
-        ..organization("Acme")
-    };
-    t.clients().create(request).await.unwrap();
-    let token = t.clients().token("ada@claimed.com").await;
-    t.clients().spend(creation(&token)).await.unwrap_err()
-}
-
-async fn a_stored_value_is_corrupt() -> Status {
-    let t = Harness::embedded().await;
-    t.clients().create(organization("Acme")).await.unwrap();
-    t.execute("UPDATE organizations SET mfa_policy = 'nonsense'").await;
-    t.clients().get("acme").await.unwrap_err()
-}
-
-async fn the_database_is_away() -> Status {
-    let t = Setup::stage().await.start().await;
-    t.stage.as_ref().unwrap().postgres_proxy.refuse();
-    t.clients().create(organization("Acme")).await.unwrap_err()
-}
-
-async fn the_database_is_busy() -> Status {
-    let t = Harness::postgres().await;
-    let blockade = t.block_organizations().await;
-    let status = t.clients().create(organization("Acme")).await.unwrap_err();
-    blockade.lift().await;
-    status
-}
-
-async fn live() -> Harness {
-    let setup = Setup::postgres().await.with(|config| {
-        std::fs::create_dir_all(&config.data_dir).unwrap();
-        let file = config.data_dir.join("sealing-key");
-        std::fs::write(&file, format!("{}=", "A".repeat(43))).unwrap();
-        config.sealing_key_file = Some(file);
-        config.environment = Environment::Live;
-    });
-    setup.start().await
-}
-
-/// Two calls want one token while neither can be recorded.
-async fn a_token_is_in_use() -> Status {
-    let t = Harness::embedded().await;
-    let token = t.clients().token("ada@acme.com").await;
-    let blockade = t.block_organizations().await;
-    let mut spending = JoinSet::new();
-    for _ in 0..2 {
-        let (clients, request) = (t.clients(), creation(&token));
-        spending.spawn(async move { clients.spend(request).await });
-    }
-    let first = spending.join_next().await.unwrap().unwrap().unwrap_err();
-    blockade.lift().await;
-    spending.join_next().await.unwrap().unwrap().unwrap();
-    first
-}
-
-async fn creation_is_disabled() -> Status {
-    let setup = Setup::embedded().with(|config| config.discovery_organization_creation = false);
-    let t = setup.start().await;
-    let token = t.clients().token("ada@acme.com").await;
-    t.clients().spend(creation(&token)).await.unwrap_err()
-}
-
-/// A repeated call whose first answer speaks of what is gone since.
-async fn a_repeat_finds_nothing(gone: &str) -> Status {
-    let t = Harness::embedded().await;
-    let token = t.clients().token("ada@acme.com").await;
-    t.clients().spend(with_key(creation(&token), "key")).await.unwrap();
-    t.execute(gone).await;
-    t.clients().spend(with_key(creation(&token), "key")).await.unwrap_err()
 }

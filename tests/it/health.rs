@@ -14,7 +14,8 @@ use crate::harness::{Harness, Setup, on_both_backends};
 on_both_backends!(everything_serves, a_stranger_is_not_found);
 
 /// The overall status, and those of the services that need no Redis.
-const WITHOUT_REDIS: [&str; 3] = ["", "vestibule.v1.OrganizationService", "vestibule.v1.SessionService"];
+const WITHOUT_REDIS: [&str; 4] =
+    ["", "vestibule.v1.MemberService", "vestibule.v1.OrganizationService", "vestibule.v1.SessionService"];
 
 /// The services that need Redis.
 const WITH_REDIS: [&str; 2] = ["vestibule.v1.DiscoveryService", "vestibule.v1.IntermediateSessionService"];

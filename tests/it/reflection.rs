@@ -8,10 +8,11 @@ use crate::harness::{Harness, on_both_backends};
 
 on_both_backends!(v1_describes_every_service, v1alpha_describes_every_service);
 
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     "grpc.health.v1.Health",
     "vestibule.v1.DiscoveryService",
     "vestibule.v1.IntermediateSessionService",
+    "vestibule.v1.MemberService",
     "vestibule.v1.OrganizationService",
     "vestibule.v1.SessionService",
 ];

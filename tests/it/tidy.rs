@@ -155,8 +155,19 @@ fn nothing_refers_to_papers_that_readers_do_not_have() {
 
 #[test]
 fn engines_differ_in_few_places() {
-    // What each has reason to: errors and JSON, opening, and a wait that SQLite has no need of.
-    let places = [("src/store.rs", 4), ("src/store/connect.rs", 2), ("src/store/idempotency.rs", 1)];
+    // Each has its reason. `impl Engine` in store.rs, whose uses are `Self::`, has the words that differ.
+    let places = [
+        // Several rows are one statement on Postgres, and a transaction on SQLite.
+        ("src/store.rs", 2),
+        // Each is opened in its own way.
+        ("src/store/connect.rs", 2),
+        // A wait that SQLite, with its one writer, has no need of.
+        ("src/store/idempotency.rs", 1),
+        // Which ways lead to a page: SQLite has no index for substrings, so nothing to gather by.
+        ("src/store/search/organizations.rs", 4),
+        // Rows of one statement or several as in store.rs; SQLite's transactions hold rows unasked.
+        ("src/store/transaction.rs", 6),
+    ];
     let mut found = Vec::new();
     for file in rust() {
         let count = fs::read_to_string(&file).unwrap().matches("Engine::").count();

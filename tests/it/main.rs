@@ -13,6 +13,7 @@ mod faults;
 mod health;
 mod idempotency;
 mod intermediate_session_service;
+mod isolation;
 mod layering;
 mod logs;
 mod member_service;

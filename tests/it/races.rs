@@ -1,5 +1,8 @@
 //! Many calls at once: one token buys one thing, one slug goes to one organization.
 
+mod changes;
+mod walks;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 

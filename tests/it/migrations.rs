@@ -180,7 +180,7 @@ async fn no_foreign_key_lacks_an_index(t: Harness) {
     }
 }
 
-/// A statement that breaks the rule and no other, once there are two organizations.
+/// A statement that breaks the rule and no other, once there are two organizations and one has two members.
 fn breach(constraint: Constraint) -> &'static str {
     match constraint {
         Constraint::OrganizationName => "INSERT INTO organization_names SELECT * FROM organization_names",
@@ -209,14 +209,8 @@ async fn every_constraint_is_known_by_its_name(t: Harness) {
     };
     clients.create(claiming).await.unwrap();
     let token = clients.token("ada@acme.com").await;
-    clients.spend(with_key(creation(&token), "key")).await.unwrap();
-    t.execute(
-        "INSERT INTO members (id, organization_id, status, name, is_breakglass, assigned_roles, mfa_enrolled, \
-         oauth_registrations, trusted_metadata, untrusted_metadata, created_at, updated_at) \
-         SELECT organization_id, organization_id, status, name, is_breakglass, assigned_roles, mfa_enrolled, \
-         oauth_registrations, trusted_metadata, untrusted_metadata, created_at, updated_at FROM members",
-    )
-    .await;
+    let founded = clients.spend(with_key(creation(&token), "key")).await.unwrap().into_inner();
+    clients.member(&founded.member.unwrap().organization_id, "grace@acme.com").await;
     let connection = t.database().await;
     for (constraint, name, columns) in CONSTRAINTS {
         let error = connection.execute_unprepared(breach(*constraint)).await.unwrap_err();
@@ -266,14 +260,58 @@ async fn an_older_program_leaves_a_newer_schema_alone() {
     vestibule::app::migrate(&SecretString::from(t.database_url())).await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_step_that_fails_leaves_nothing_and_locks_nobody_out() {
-    let t = Harness::postgres().await;
+/// A database without a schema: its name, and its URL.
+async fn empty_database(t: &Harness) -> (String, SecretString) {
     let mut url = url::Url::parse(&t.database_url()).unwrap();
     let empty = format!("{}_empty", url.path().trim_start_matches('/'));
     create_on(&t.database_url(), &empty).await;
     url.set_path(&empty);
-    let url = SecretString::from(url.to_string());
+    (empty, SecretString::from(url.to_string()))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_migrators_at_once_take_turns() {
+    let t = Harness::postgres().await;
+    let (empty, url) = empty_database(&t).await;
+    let migrate = || vestibule::app::migrate(&url);
+    let (one, two, three) = tokio::join!(migrate(), migrate(), migrate());
+    assert_eq!([one.unwrap(), two.unwrap(), three.unwrap()], [9, 9, 9]);
+    t.execute(&format!("DROP DATABASE \"{empty}\"")).await;
+}
+
+/// The index of a unique rule: which one it is, and whether it is complete.
+async fn index(connection: &DatabaseConnection) -> (String, bool) {
+    let sql = "SELECT indexrelid::text AS id, indisvalid FROM pg_index \
+               WHERE indexrelid = 'members_external_id_key'::regclass";
+    let found = rows(connection, sql, vec![]).await;
+    (found[0].try_get("", "id").unwrap(), found[0].try_get("", "indisvalid").unwrap())
+}
+
+/// What a concurrent build that failed leaves has the index's name, and would be taken for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_index_that_was_left_half_built_is_built_again() {
+    let t = Harness::postgres().await;
+    let connection = t.database().await;
+    for statement in [
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'members_external_id_key'::regclass",
+        "DELETE FROM _sqlx_migrations WHERE version = 3",
+    ] {
+        assert_eq!(connection.execute_unprepared(statement).await.unwrap().rows_affected(), 1, "{statement}");
+    }
+    let (broken, complete) = index(&connection).await;
+    assert!(!complete);
+    vestibule::app::migrate(&SecretString::from(t.database_url())).await.unwrap();
+    let (built, complete) = index(&connection).await;
+    assert!(complete && built != broken);
+    // And nothing that is complete is built anew.
+    vestibule::app::migrate(&SecretString::from(t.database_url())).await.unwrap();
+    assert_eq!(index(&connection).await, (built, true));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_that_fails_leaves_nothing_and_locks_nobody_out() {
+    let t = Harness::postgres().await;
+    let (empty, url) = empty_database(&t).await;
     let connection = sea_orm::Database::connect(secrecy::ExposeSecret::expose_secret(&url)).await.unwrap();
     connection.execute_unprepared("CREATE TABLE events (in_the_way text)").await.unwrap();
     for _ in 0..2 {

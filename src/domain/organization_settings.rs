@@ -262,11 +262,13 @@ impl SentSettings {
             && settings.sso_jit_provisioning == SsoJitProvisioning::Restricted
             && settings.sso_jit_provisioning_allowed_connections.is_empty()
         {
-            violations.push(needs(
+            let rule = needs(
                 "sso_jit_provisioning",
                 Reason::InvalidRestrictedSsoSetting,
                 "sso_jit_provisioning_allowed_connections",
-            ));
+            );
+            // In the order of the fields.
+            violations.insert(0, rule);
         }
         if violations.is_empty() { Ok(settings) } else { Err(violations) }
     }

@@ -52,19 +52,23 @@ pub struct MemberTarget {
 impl MemberTarget {
     /// Holds the organization and the member, if that is what the caller thinks it is.
     async fn hold(&self, transaction: &Transaction, lock: Lock) -> Result<MemberAnswer, Error> {
-        let answer = self.hold_any(transaction, lock).await?;
-        if answer.member.status == MemberStatus::Deleted {
-            Err(Error::member_not_found())
-        } else {
-            Ok(answer)
-        }
+        self.hold_if(transaction, lock, |member| member.status != MemberStatus::Deleted).await
     }
 
     /// Like [`MemberTarget::hold`], and deleted members too.
     async fn hold_any(&self, transaction: &Transaction, lock: Lock) -> Result<MemberAnswer, Error> {
+        self.hold_if(transaction, lock, |_| true).await
+    }
+
+    async fn hold_if(
+        &self,
+        transaction: &Transaction,
+        lock: Lock,
+        found: impl Fn(&Member) -> bool,
+    ) -> Result<MemberAnswer, Error> {
         let organization = hold_organization(transaction, &self.organization, lock).await?;
         let member = transaction.member_hold(organization.id, &self.member).await?;
-        let member = member.ok_or_else(Error::member_not_found)?;
+        let member = member.filter(found).ok_or_else(Error::member_not_found)?;
         let current = etag(member.id.uuid(), member.version);
         if self.etag.as_ref().is_some_and(|etag| *etag != current) {
             return Err(Error::Stale);
@@ -135,7 +139,7 @@ impl Service {
         let outcome = self
             .write(call, mint.now, async |transaction| {
                 let MemberAnswer { member: before, organization } =
-                    target.hold(transaction, Lock::Share).await?;
+                    target.hold(transaction, Lock::Refer).await?;
                 let mut after = before.clone();
                 change(&mut after)?;
                 let (member, changed) = after.changed_since(&before, mint.now);

@@ -11,7 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Connection as _, PgConnection};
 
 use super::suspicion::Suspicion;
-use super::{Engine, Error, MigrateError, SchemaError, Store, migrations};
+use super::{Engine, Error, MigrateError, Pool, SchemaError, Store, migrations};
 
 /// How long a connection may have been idle and still be used without asking whether it is alive.
 const TRUSTED_IDLE: Duration = Duration::from_secs(10);
@@ -90,7 +90,6 @@ pub async fn connect_postgres(
         // Every statement finds its rows by an index whatever the values are: planning once is enough.
         ("plan_cache_mode", "force_generic_plan".to_owned()),
     ]);
-    let suspicion = Suspicion::none(max_connections);
     let for_searches = (max_connections / SEARCH_SHARE).max(1);
     // What is looked for decides how: a plan for any pattern serves none. No compiling: it costs more than
     // what a page of rows takes.
@@ -99,28 +98,21 @@ pub async fn connect_postgres(
         ("plan_cache_mode", "force_custom_plan".to_owned()),
         ("jit", "off".to_owned()),
     ]);
-    let pool = |connections: u32| pool_options(connections, suspicion.clone(), timeout);
-    let store = Store {
-        connection: SqlxPostgresConnector::from_sqlx_postgres_pool(
-            pool(max_connections.saturating_sub(for_searches).max(1))
-                .connect_with(options)
-                .await
-                .map_err(ConnectError::Unreachable)?,
-        ),
-        searches: SqlxPostgresConnector::from_sqlx_postgres_pool(
-            pool(for_searches).connect_lazy_with(searching),
-        ),
-        engine: Engine::Postgres,
-        timeout,
-        suspicion,
-    };
+    let (pool, suspicion) = pool_options(max_connections.saturating_sub(for_searches).max(1), timeout);
+    let pool = pool.connect_with(options).await.map_err(ConnectError::Unreachable)?;
+    let pool = Pool { connection: SqlxPostgresConnector::from_sqlx_postgres_pool(pool), suspicion };
+    let (searches, suspicion) = pool_options(for_searches, timeout);
+    let searches = searches.connect_lazy_with(searching);
+    let searches = Pool { connection: SqlxPostgresConnector::from_sqlx_postgres_pool(searches), suspicion };
+    let store = Store { pool, searches, engine: Engine::Postgres, timeout };
     store.check_schema().await?;
     Ok(store)
 }
 
 /// What both pools have in common.
-fn pool_options(connections: u32, suspicion: Suspicion, timeout: Duration) -> PgPoolOptions {
-    PgPoolOptions::new()
+fn pool_options(connections: u32, timeout: Duration) -> (PgPoolOptions, Suspicion) {
+    let suspicion = Suspicion::none(connections);
+    let options = PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
@@ -131,11 +123,15 @@ fn pool_options(connections: u32, suspicion: Suspicion, timeout: Duration) -> Pg
                 Box::pin(async move { Ok(trusted || answers(connection, IDLE_PING_TIMEOUT).await) })
             }
         })
-        .after_release(move |connection, _| {
-            let suspected = suspicion.falls_on_next();
-            // What was given up may still run until the server's own timeout.
-            Box::pin(async move { Ok(!suspected || answers(connection, timeout).await) })
-        })
+        .after_release({
+            let suspicion = suspicion.clone();
+            move |connection, _| {
+                let suspected = suspicion.falls_on_next();
+                // What was given up may still run until the server's own timeout.
+                Box::pin(async move { Ok(!suspected || answers(connection, timeout).await) })
+            }
+        });
+    (options, suspicion)
 }
 
 /// Whether the server answers on this connection in time.
@@ -155,20 +151,17 @@ pub async fn open_sqlite(file: &Path, timeout: Duration) -> Result<Store, Connec
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(LOCK_TIMEOUT);
-    // One connection: SQLite has one writer at a time anyway, and turns are taken fairly in the pool.
-    let pool = SqlitePoolOptions::new()
-        .max_connections(1)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .test_before_acquire(false)
-        .connect_with(options)
-        .await
-        .map_err(ConnectError::Unreachable)?;
-    migrations::migrate_sqlite(&pool).await?;
-    Ok(Store {
-        connection: SqlxSqliteConnector::from_sqlx_sqlite_pool(pool.clone()),
-        searches: SqlxSqliteConnector::from_sqlx_sqlite_pool(pool),
-        engine: Engine::Sqlite,
-        timeout,
+    // One connection that writes: SQLite has one writer at a time anyway, and turns are taken fairly in the
+    // pool. One more for searches, which can't be stopped and would hold up every other call.
+    let reading = options.clone().read_only(true);
+    let one = || SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT);
+    let sqlite =
+        one().test_before_acquire(false).connect_with(options).await.map_err(ConnectError::Unreachable)?;
+    migrations::migrate_sqlite(&sqlite).await?;
+    let searches = one().test_before_acquire(false).connect_lazy_with(reading);
+    let pool = |pool| Pool {
+        connection: SqlxSqliteConnector::from_sqlx_sqlite_pool(pool),
         suspicion: Suspicion::none(1),
-    })
+    };
+    Ok(Store { searches: pool(searches), pool: pool(sqlite), engine: Engine::Sqlite, timeout })
 }

@@ -99,10 +99,12 @@ impl Transaction {
             return Ok(None);
         }
         let row = self.query_one(READ, vec![caller.into(), key()]).await?;
-        row.as_ref()
-            .map(kept)
-            .transpose()?
-            .map_or(Err(Error::Corrupt("idempotency_records")), |kept| Ok(Some(kept)))
+        // None: it has served its day in this very moment, and another try takes the key.
+        let kept = row.as_ref().map(kept).transpose()?;
+        kept.map_or_else(
+            || Err(Error::Conflict("the record has just been removed".into())),
+            |kept| Ok(Some(kept)),
+        )
     }
 
     /// Says what the repeats of the call are answered with.

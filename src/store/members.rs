@@ -152,7 +152,7 @@ fn named(organization: OrganizationId, name: &MemberName) -> (&'static str, Vec<
 }
 
 /// What only one member of an organization can have.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Unique {
     /// Addresses.
     pub email_addresses: HashSet<String>,
@@ -160,6 +160,13 @@ pub struct Unique {
     pub external_ids: HashSet<String>,
     /// Phone numbers.
     pub phone_numbers: HashSet<String>,
+}
+
+/// Addresses and numbers never reach logs.
+impl std::fmt::Debug for Unique {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Unique(<redacted>)")
+    }
 }
 
 impl Unique {

@@ -26,7 +26,7 @@ const LOCK: i64 = 0x7665_7374_6962_756c;
 const TURN: Duration = Duration::from_millis(200);
 
 /// What is left of an index whose concurrent building failed, and would pass for the index itself.
-const BROKEN_INDEXES: &str = "SELECT format('DROP INDEX CONCURRENTLY %s', index.indexrelid::regclass) \
+const BROKEN_INDEXES: &str = "SELECT class.relname::text, format('DROP INDEX CONCURRENTLY %s', index.indexrelid::regclass) \
      FROM pg_index AS index JOIN pg_class AS class ON class.oid = index.indexrelid \
      WHERE NOT index.indisvalid AND class.relnamespace = to_regnamespace(current_schema())";
 
@@ -88,9 +88,11 @@ async fn take_turn(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
 }
 
 async fn drop_broken_indexes(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let drops: Vec<String> = sqlx::query_scalar(BROKEN_INDEXES).fetch_all(&mut *connection).await?;
-    for sql in drops {
-        connection.execute(AssertSqlSafe(sql)).await?;
+    let broken: Vec<(String, String)> = sqlx::query_as(BROKEN_INDEXES).fetch_all(&mut *connection).await?;
+    // Somebody may be building an index of their own just now.
+    let ours = |name: &str| POSTGRES.iter().any(|migration| migration.sql.as_str().contains(name));
+    for (_, drop) in broken.into_iter().filter(|(name, _)| ours(name)) {
+        connection.execute(AssertSqlSafe(drop)).await?;
     }
     Ok(())
 }

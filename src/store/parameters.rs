@@ -3,7 +3,7 @@
 use sea_orm::Value;
 
 /// Values, each known by the `$n` that stands for it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Parameters(Vec<Value>);
 
 impl Parameters {

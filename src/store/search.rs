@@ -46,7 +46,7 @@ impl Store {
     /// Reads rows for a search. What takes too long is [`Error::TooSlow`], whoever gave up.
     async fn search(&self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>, Error> {
         let statement = self.engine.statement(sql, values);
-        match self.bounded(self.searches.query_all_raw(statement)).await {
+        match self.bounded(&self.searches, self.searches.connection.query_all_raw(statement)).await {
             Err(Error::UnknownOutcome(source)) if source.is::<tokio::time::error::Elapsed>() => {
                 Err(Error::TooSlow(source))
             }

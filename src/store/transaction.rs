@@ -17,7 +17,10 @@ const INSERTED_AT_ONCE: usize = 50;
 /// How firmly a row is held until the transaction ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lock {
-    /// Nobody changes it meanwhile; others may hold it like this as well.
+    /// It is not deleted meanwhile; it may be changed. Enough for whoever only refers to it.
+    Refer,
+    /// Nobody changes it meanwhile; others may hold it like this as well. For whoever decides by it: those
+    /// who hold it one after another can make a change wait for long.
     Share,
     /// It is about to be changed: others wait.
     Change,
@@ -70,7 +73,7 @@ impl Store {
         };
         // Declared before its guard, so that the guard speaks before the connection goes back.
         let mut work = pin!(tokio::time::timeout(self.timeout, work));
-        let guard = self.suspicion.guard();
+        let guard = self.pool.suspicion.guard();
         let outcome = match (&mut work).await {
             Ok(outcome) => outcome,
             Err(elapsed) if committing.load(Ordering::Relaxed) => {
@@ -90,7 +93,7 @@ impl Store {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        let inner = self.connection.begin_with_options(options).await.map_err(before_commit)?;
+        let inner = self.pool.connection.begin_with_options(options).await.map_err(before_commit)?;
         Ok(Transaction { inner, engine: self.engine, lost: AtomicBool::new(false) })
     }
 }
@@ -162,6 +165,7 @@ impl Transaction {
     pub(super) fn holding(&self, lock: Lock) -> &'static str {
         match (self.engine, lock) {
             (Engine::Sqlite, _) => "",
+            (Engine::Postgres, Lock::Refer) => "FOR KEY SHARE",
             (Engine::Postgres, Lock::Share) => "FOR SHARE",
             (Engine::Postgres, Lock::Change) => "FOR NO KEY UPDATE",
             (Engine::Postgres, Lock::Delete) => "FOR UPDATE",

@@ -29,9 +29,9 @@ impl Sent {
         Self { mask: None, cleared: Vec::new() }
     }
 
-    /// What the mask names counts, if there is one.
+    /// What the mask names counts, if it names anything.
     pub(super) fn masked(violations: &mut Violations, mask: Option<FieldMask>) -> Self {
-        let Some(mask) = mask else {
+        let Some(mask) = mask.filter(|mask| !mask.paths.is_empty()) else {
             return Self::present();
         };
         for (index, path) in mask.paths.iter().enumerate() {

@@ -63,7 +63,9 @@ impl Service {
         let mut members = Vec::new();
         let outcome = self
             .write(call, mint.now, async |transaction| {
-                let organization = hold_organization(transaction, &name, Lock::Share).await?;
+                // Two batches of the same members in different orders would wait for each other.
+                let lock = if is_batch { Lock::Change } else { Lock::Refer };
+                let organization = hold_organization(transaction, &name, lock).await?;
                 let new = |wanted: &NewMember| mint.member(&organization, wanted.clone());
                 members = wanted.iter().map(new).collect();
                 refuse_claimed(transaction, &organization, wanted.iter().map(|member| &member.email_address))

@@ -32,7 +32,7 @@ impl Service {
         let mint = Mint::new(&*self.parts.clock, &*self.parts.entropy);
         let UpdateMember { target, allow_removing_last_admin, update } = command;
         // Two updates that each leave the other's member as the last admin take turns.
-        let lock = if update.concerns_roles() { Lock::Change } else { Lock::Share };
+        let lock = if update.concerns_roles() { Lock::Change } else { Lock::Refer };
         let mut written = Vec::new();
         let outcome = self
             .write(call, mint.now, async |transaction| {

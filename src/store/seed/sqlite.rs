@@ -47,7 +47,7 @@ impl Store {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        let transaction = self.connection.begin_with_options(options).await?;
+        let transaction = self.pool.connection.begin_with_options(options).await?;
         let mut written = 0;
         for (name, Table { columns, rows }) in batch.into_tables() {
             let most = MAX_PARAMETERS / columns.len().max(1);

@@ -1,6 +1,7 @@
 -- What updates need: versions for etags, the remaining fields of members and settings, and the mark of
 -- deleted organizations. Safe while the version before runs: it neither reads nor writes these columns,
--- and every one of them has a default that a constant gives.
+-- and every one of them has a default that a constant gives. It does not know the mark of deleted
+-- organizations either: until its last replica is gone, it still finds a deleted organization by its id.
 -- pg_trgm ships with Postgres (contrib) and is trusted: whoever owns the database may create it.
 SET LOCAL lock_timeout = '2s';
 

@@ -25,6 +25,7 @@ pub(super) fn from_error(error: Error) -> Status {
         Error::Invalid(violations) => invalid(&violations),
         Error::NotFound { reason, message } => plain(Code::NotFound, reason, message),
         Error::AlreadyExists(violations) => with_violations(Code::AlreadyExists, &violations),
+        Error::Unfit(violations) => with_violations(Code::FailedPrecondition, &violations),
         Error::Stale => {
             let message = "the etag is not that of the current version: read it again";
             plain(Code::Aborted, Reason::EtagMismatch, message)

@@ -22,7 +22,8 @@ published! {
     }
 }
 
-/// Something that happened. Carries ids, never addresses, secrets or metadata.
+/// Something that happened. Carries ids and the names of fields, never addresses, secrets or metadata; an
+/// invitation carries what its caller says about the mail.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
     /// Identifies the event.

@@ -123,6 +123,13 @@ pub struct EffectiveRole {
 }
 
 impl Member {
+    /// Takes the phone number away, and its place as the default method.
+    pub fn remove_phone_number(&mut self) {
+        self.mfa_phone_number = None;
+        self.mfa_phone_number_verified = false;
+        self.default_mfa_method = self.default_mfa_method.filter(|method| *method != MfaMethod::SmsOtp);
+    }
+
     /// Whether the member holds [`ADMIN_ROLE`], for whatever reason.
     #[must_use]
     pub fn is_admin(&self, by_domain: &[RoleAssignment]) -> bool {

@@ -12,8 +12,8 @@ use super::slug::{ExternalId, Slug};
 /// The most characters of an organization's name.
 pub const MAX_NAME: usize = 128;
 
-/// The most bytes of a logo's URL.
-pub const MAX_LOGO_URL: usize = 2048;
+/// The most bytes of a URL.
+pub const MAX_URL: usize = 2048;
 
 /// A tenant. Each field is documented by the proto message of the same name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

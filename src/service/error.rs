@@ -28,6 +28,9 @@ pub enum Error {
     /// Somebody else has it; choose another. Never empty.
     #[error("something of the request is taken")]
     AlreadyExists(Vec<Violation>),
+    /// These fields can't be what they are as things stand; change what stands first. Never empty.
+    #[error("what stands forbids something of the request")]
+    Unfit(Vec<Violation>),
     /// Change what stands first.
     #[error("{message}")]
     Precondition {

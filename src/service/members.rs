@@ -85,20 +85,24 @@ async fn hold_organization(
     OrganizationTarget { organization: name.clone(), etag: None }.hold(transaction, lock).await
 }
 
-/// Refuses addresses on domains that other organizations have claimed.
+/// Refuses addresses on domains that other organizations have claimed, each by the path of its field.
 async fn refuse_claimed(
     transaction: &Transaction,
     organization: &Organization,
-    addresses: impl IntoIterator<Item = &EmailAddress>,
+    addresses: impl IntoIterator<Item = (String, &EmailAddress)>,
 ) -> Result<(), Error> {
-    let domains: Vec<_> = addresses.into_iter().map(|address| address.domain().clone()).collect();
-    if transaction.claimed_domains(organization.id, &domains).await?.is_empty() {
-        return Ok(());
-    }
-    Err(Error::precondition(
-        Reason::ActionNotAllowedEmailDomainIsClaimed,
-        "the domain of the address is claimed by another organization",
-    ))
+    let addresses: Vec<_> = addresses.into_iter().collect();
+    let domains: Vec<_> = addresses.iter().map(|(_, address)| address.domain().clone()).collect();
+    let claimed = transaction.claimed_domains(organization.id, &domains).await?;
+    let violations: Vec<_> = addresses
+        .into_iter()
+        .filter(|(_, address)| claimed.contains(address.domain()))
+        .map(|(path, _)| {
+            let reason = Reason::ActionNotAllowedEmailDomainIsClaimed;
+            Violation::new(path, reason, "is on a domain that another organization has claimed")
+        })
+        .collect();
+    if violations.is_empty() { Ok(()) } else { Err(Error::Unfit(violations)) }
 }
 
 /// Refuses a change by which a member stops being an admin, if there is no other: none who is active, or

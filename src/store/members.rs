@@ -170,12 +170,14 @@ impl std::fmt::Debug for Unique {
 }
 
 impl Unique {
-    /// What these members have, or are to have, beside their retired addresses.
+    /// What these members have, or are to have.
     #[must_use]
     pub fn of<'a>(members: impl IntoIterator<Item = &'a Member>) -> Self {
         let mut unique = Self::default();
         for member in members {
-            unique.email_addresses.insert(member.email_address.as_str().to_owned());
+            let retired = member.retired_email_addresses.iter().map(|retired| &retired.email_address);
+            let addresses = std::iter::once(&member.email_address).chain(retired);
+            unique.email_addresses.extend(addresses.map(|address| address.as_str().to_owned()));
             unique.external_ids.extend(member.external_id.as_ref().map(ExternalId::key));
             let number = member.mfa_phone_number.as_ref();
             unique.phone_numbers.extend(number.map(|number| number.as_str().to_owned()));
@@ -243,27 +245,49 @@ impl Store {
         wanted: &Unique,
     ) -> Result<Unique, Error> {
         let mut taken = Unique::default();
-        for (wanted, taken, source) in [
+        for (kind, sql, values) in wanted.queries(organization, except) {
+            taken.add(kind, &self.query(&sql, values).await?)?;
+        }
+        Ok(taken)
+    }
+}
+
+/// A kind of what only one member of an organization can have.
+#[derive(Clone, Copy)]
+enum Kind {
+    EmailAddress,
+    ExternalId,
+    PhoneNumber,
+}
+
+impl Unique {
+    /// The queries that tell who else has this.
+    fn queries(
+        &self,
+        organization: OrganizationId,
+        except: Option<MemberId>,
+    ) -> Vec<(Kind, String, Vec<Value>)> {
+        let places = [
+            (Kind::EmailAddress, &self.email_addresses, "email_address", "live"),
             (
-                &wanted.email_addresses,
-                &mut taken.email_addresses,
-                ("email_address", "member_email_addresses", "member_id", "live"),
+                Kind::ExternalId,
+                &self.external_ids,
+                "lower(external_id)",
+                "external_id IS NOT NULL AND status <> 'deleted'",
             ),
             (
-                &wanted.external_ids,
-                &mut taken.external_ids,
-                ("lower(external_id)", "members", "id", "external_id IS NOT NULL AND status <> 'deleted'"),
+                Kind::PhoneNumber,
+                &self.phone_numbers,
+                "mfa_phone_number",
+                "mfa_phone_number <> '' AND status <> 'deleted'",
             ),
-            (
-                &wanted.phone_numbers,
-                &mut taken.phone_numbers,
-                ("mfa_phone_number", "members", "id", "mfa_phone_number <> '' AND status <> 'deleted'"),
-            ),
-        ] {
-            if wanted.is_empty() {
-                continue;
-            }
-            let (value, table, member, condition) = source;
+        ];
+        let wanted = places.into_iter().filter(|(_, wanted, ..)| !wanted.is_empty());
+        let query = wanted.map(|(kind, wanted, value, condition)| {
+            let (table, member) = match kind {
+                Kind::EmailAddress => ("member_email_addresses", "member_id"),
+                Kind::ExternalId | Kind::PhoneNumber => ("members", "id"),
+            };
             let mut parameters = Parameters::default();
             let organization = parameters.add(organization.uuid());
             // No member has the nil id.
@@ -273,11 +297,21 @@ impl Store {
                 "SELECT {value} AS taken FROM {table} WHERE organization_id = {organization} \
                  AND {member} <> {except} AND {condition} AND {value} IN ({list})"
             );
-            for row in self.query(&sql, parameters.values()).await? {
-                taken.insert(column(&row, "taken")?);
-            }
+            (kind, sql, parameters.values())
+        });
+        query.collect()
+    }
+
+    fn add(&mut self, kind: Kind, rows: &[QueryResult]) -> Result<(), Error> {
+        let set = match kind {
+            Kind::EmailAddress => &mut self.email_addresses,
+            Kind::ExternalId => &mut self.external_ids,
+            Kind::PhoneNumber => &mut self.phone_numbers,
+        };
+        for row in rows {
+            set.insert(column(row, "taken")?);
         }
-        Ok(taken)
+        Ok(())
     }
 }
 
@@ -417,25 +451,16 @@ impl Transaction {
         Ok(())
     }
 
-    /// Which of these addresses other members of the organization have, now or from before.
+    /// What of this other members of the organization have.
     ///
     /// # Errors
     /// As [`Error`] says.
-    pub async fn addresses_of_others(
-        &self,
-        member: &Member,
-        addresses: &[&EmailAddress],
-    ) -> Result<HashSet<String>, Error> {
-        let mut parameters = Parameters::default();
-        let organization = parameters.add(member.organization_id.uuid());
-        let own = parameters.add(member.id.uuid());
-        let list = parameters.list(addresses.iter().map(|address| address.as_str().into()));
-        let sql = format!(
-            "SELECT email_address FROM member_email_addresses WHERE organization_id = {organization} \
-             AND member_id <> {own} AND live AND email_address IN ({list})"
-        );
-        let rows = self.query(&sql, parameters.values()).await?;
-        rows.iter().map(|row| column(row, "email_address")).collect()
+    pub async fn others_have(&self, member: &Member, wanted: &Unique) -> Result<Unique, Error> {
+        let mut taken = Unique::default();
+        for (kind, sql, values) in wanted.queries(member.organization_id, Some(member.id)) {
+            taken.add(kind, &self.query(&sql, values).await?)?;
+        }
+        Ok(taken)
     }
 
     /// Which admins the organization has besides `except`: members who are assigned the role, and those

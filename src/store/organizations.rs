@@ -47,6 +47,9 @@ const DOMAIN: &[Column] =
 const TENANT: &[Column] =
     &[("organization_id", "uuid"), ("provider", "text"), ("tenant_id", "text"), ("position", "bigint")];
 
+/// The most members whose sessions end in the transaction that deletes their organization.
+const BATCH: u32 = 1_000;
+
 /// Separates a tenant's provider from its id in what [`Store::organization_find`] reads. No provider
 /// has it.
 const TENANT_SEPARATOR: char = ':';
@@ -405,6 +408,12 @@ impl Transaction {
             let sql = format!("DELETE FROM {table} WHERE organization_id = $1");
             self.execute(&sql, vec![id.uuid().into()]).await?;
         }
+        // Most organizations are small: their sessions end here. All others end with the mark below.
+        let sessions = format!(
+            "DELETE FROM sessions WHERE member_id IN \
+             (SELECT id FROM members WHERE organization_id = $1 ORDER BY id LIMIT {BATCH})"
+        );
+        self.execute(&sessions, vec![id.uuid().into()]).await?;
         let sql = "UPDATE organizations SET deleted_at = $2 WHERE id = $1";
         self.execute(sql, vec![id.uuid().into(), now.into()]).await?;
         Ok(())

@@ -76,26 +76,26 @@ pub(in crate::api) fn batch_create(
 /// Reads a request to invite somebody.
 pub(in crate::api) fn invite(api: &Api, request: pb::InviteMemberRequest) -> Result<InviteMember, Status> {
     let mut violations = Violations::of("InviteMemberRequest");
-    let violations_ = &mut violations;
-    let organization = name(api, violations_, &request.organization_id);
-    let email_address = email_address(violations_, &request.email_address);
-    check_member_name(violations_, request.name.as_deref());
-    let trusted_metadata = sent_metadata(violations_, "trusted_metadata", request.trusted_metadata);
-    let untrusted_metadata = sent_metadata(violations_, "untrusted_metadata", request.untrusted_metadata);
-    let assigned = (!request.roles.is_empty()).then(|| roles(api, violations_, request.roles));
-    let invited_by =
-        request.invited_by_member_id.map(|text| member_name(api, violations_, "invited_by_member_id", &text));
+    let organization = name(api, &mut violations, &request.organization_id);
+    let email_address = email_address(&mut violations, &request.email_address);
+    check_member_name(&mut violations, request.name.as_deref());
+    let trusted_metadata = sent_metadata(&mut violations, "trusted_metadata", request.trusted_metadata);
+    let untrusted_metadata = sent_metadata(&mut violations, "untrusted_metadata", request.untrusted_metadata);
+    let assigned = (!request.roles.is_empty()).then(|| roles(api, &mut violations, request.roles));
+    let invited_by = request
+        .invited_by_member_id
+        .map(|text| member_name(api, &mut violations, "invited_by_member_id", &text));
     if let Some(url) = &request.invite_redirect_url {
-        check_url(violations_, "invite_redirect_url", url);
+        check_url(&mut violations, "invite_redirect_url", Reason::InvalidUrl, url);
     }
     let locale = request.locale;
     if locale.as_ref().is_some_and(|locale| !LOCALES.contains(&locale.as_str())) {
-        violations_.add("locale", Reason::InvalidLocale, "is none of the known languages");
+        violations.add("locale", Reason::InvalidLocale, "is none of the known languages");
     }
     let template_id = request.invite_template_id;
     if template_id.as_ref().is_some_and(|id| !is_foreign_id(id)) {
         let rule = format!("is not a text of 1 to {MAX_FOREIGN_ID} characters");
-        violations_.add("invite_template_id", Reason::InvalidArgument, rule);
+        violations.add("invite_template_id", Reason::InvalidArgument, rule);
     }
     let invitation = Invitation {
         redirect_url: request.invite_redirect_url.filter(|url| !url.is_empty()),

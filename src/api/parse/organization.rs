@@ -10,7 +10,7 @@ use super::{Violations, json};
 use crate::api::Api;
 use crate::domain::ids::{IdError, OrganizationId};
 use crate::domain::json::{JsonObject, metadata};
-use crate::domain::organization::{MAX_LOGO_URL, OrganizationName, check_name};
+use crate::domain::organization::{MAX_URL, OrganizationName, check_name};
 use crate::domain::organization_settings::{OrganizationSettings, SentSettings};
 use crate::domain::organization_update::{OrganizationUpdate, metadata_reason};
 use crate::domain::reason::Reason;
@@ -266,7 +266,7 @@ fn common(api: &Api, violations: &mut Violations, fields: Fields, sent: &Sent) -
         violations.check("organization_external_id", Reason::InvalidOrganizationExternalId, external_id)
     });
     if let Some(logo_url) = &fields.organization_logo_url {
-        check_url(violations, "organization_logo_url", logo_url);
+        check_url(violations, "organization_logo_url", Reason::OrganizationLogoUrlTooLong, logo_url);
     }
     Parsed {
         name: fields.organization_name.clone(),
@@ -278,21 +278,21 @@ fn common(api: &Api, violations: &mut Violations, fields: Fields, sent: &Sent) -
     }
 }
 
-pub(super) fn check_url(violations: &mut Violations, field: &str, text: &str) {
+/// Checks the URL of something that people are shown or led to; an empty one is none.
+pub(super) fn check_url(violations: &mut Violations, field: &str, too_long: Reason, text: &str) {
     if text.is_empty() {
         return;
     }
-    if text.len() > MAX_LOGO_URL {
-        violations.add(
-            field,
-            Reason::OrganizationLogoUrlTooLong,
-            format!("is longer than {MAX_LOGO_URL} bytes"),
-        );
+    if text.len() > MAX_URL {
+        violations.add(field, too_long, format!("is longer than {MAX_URL} bytes"));
     }
-    let acceptable =
-        Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let acceptable = Url::parse(text).is_ok_and(|url| {
+        let open = url.username().is_empty() && url.password().is_none();
+        matches!(url.scheme(), "http" | "https") && url.has_host() && open
+    });
     if !acceptable || text.chars().any(|character| character.is_control() || character.is_whitespace()) {
-        violations.add(field, Reason::InvalidUrl, "is not an absolute http or https URL");
+        let rule = "is not an absolute http or https URL without a user name and password";
+        violations.add(field, Reason::InvalidUrl, rule);
     }
 }
 

@@ -163,7 +163,7 @@ fn resource_among(resource: &Resource, earlier: &[Resource]) -> Result<(), Resou
     if !is_id(&resource.resource_id) {
         return Err(ResourceRule::Id);
     }
-    if resource.resource_id.starts_with(RESERVED_RESOURCES) {
+    if begins_with(&resource.resource_id, RESERVED_RESOURCES) {
         return Err(ResourceRule::Reserved);
     }
     if earlier.iter().any(|other| other.resource_id == resource.resource_id) {
@@ -188,7 +188,7 @@ fn role_among(role: &Role, earlier: &[Role]) -> Result<(), RoleRule> {
     let default = [MEMBER_ROLE, ADMIN_ROLE].contains(&role.role_id.as_str());
     if !is_id(&role.role_id) {
         Err(RoleRule::Id)
-    } else if role.role_id.starts_with(RESERVED_ROLES) && !default {
+    } else if begins_with(&role.role_id, RESERVED_ROLES) && !default {
         Err(RoleRule::Reserved)
     } else if earlier.iter().any(|other| other.role_id == role.role_id) {
         Err(RoleRule::Duplicate)
@@ -238,6 +238,11 @@ fn is_too_long(description: &str) -> bool {
 fn repeated(list: &[String]) -> Option<String> {
     let mut entries = list.iter().enumerate();
     entries.find(|(index, entry)| list[..*index].contains(entry)).map(|(_, entry)| entry.clone())
+}
+
+/// Without regard to case: nobody is to take one for the other.
+fn begins_with(id: &str, reserved: &str) -> bool {
+    id.get(..reserved.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(reserved))
 }
 
 #[cfg(test)]

@@ -60,6 +60,9 @@ impl Service {
     pub async fn create_members(&self, call: &Call, command: CreateMembers) -> Result<CreatedMembers, Error> {
         let mint = Mint::new(&*self.parts.clock, &*self.parts.entropy);
         let CreateMembers { organization: name, members: wanted, is_batch } = command;
+        let path = |index: usize, field: &'static str| {
+            if is_batch { format!("members[{index}].{field}") } else { field.to_owned() }
+        };
         let mut members = Vec::new();
         let outcome = self
             .write(call, mint.now, async |transaction| {
@@ -68,8 +71,10 @@ impl Service {
                 let organization = hold_organization(transaction, &name, lock).await?;
                 let new = |wanted: &NewMember| mint.member(&organization, wanted.clone());
                 members = wanted.iter().map(new).collect();
-                refuse_claimed(transaction, &organization, wanted.iter().map(|member| &member.email_address))
-                    .await?;
+                let addresses = wanted.iter().enumerate();
+                let addresses =
+                    addresses.map(|(index, wanted)| (path(index, "email_address"), &wanted.email_address));
+                refuse_claimed(transaction, &organization, addresses).await?;
                 transaction.members_insert(&members).await?;
                 let event = |member: &Member| {
                     Event::new(mint.id(), EventType::MemberCreated, organization.id, call, mint.now)
@@ -81,11 +86,7 @@ impl Service {
             .await;
         match outcome {
             Ok(created) => Ok(created),
-            Err(failure) => Err(self
-                .taken(failure, &members, |index, field| {
-                    if is_batch { format!("members[{index}].{field}") } else { field.to_owned() }
-                })
-                .await?),
+            Err(failure) => Err(self.taken(failure, &members, path).await?),
         }
     }
 }

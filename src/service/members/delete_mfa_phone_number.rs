@@ -1,7 +1,6 @@
 //! Taking a member's phone number away.
 
 use crate::domain::call::Call;
-use crate::domain::organization_settings::MfaMethod;
 use crate::domain::reason::Reason;
 use crate::service::Service;
 use crate::service::error::Error;
@@ -18,13 +17,11 @@ impl Service {
         target: &MemberTarget,
     ) -> Result<MemberAnswer, Error> {
         self.change_member(call, target, |member| {
-            if member.mfa_phone_number.take().is_none() {
+            if member.mfa_phone_number.is_none() {
                 let message = "the member has no phone number";
                 return Err(Error::NotFound { reason: Reason::MemberPhoneNumberNotFound, message });
             }
-            member.mfa_phone_number_verified = false;
-            member.default_mfa_method =
-                member.default_mfa_method.filter(|method| *method != MfaMethod::SmsOtp);
+            member.remove_phone_number();
             Ok(())
         })
         .await

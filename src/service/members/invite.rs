@@ -91,7 +91,8 @@ async fn invite(
         None => None,
     };
     let existing = transaction.member_hold_by_address(organization.id, &command.email_address).await?;
-    refuse_claimed(transaction, &organization, [&command.email_address]).await?;
+    let address = ("email_address".to_owned(), &command.email_address);
+    refuse_claimed(transaction, &organization, [address]).await?;
     let member = match existing {
         Some(before) => again(transaction, &organization, mint, command, before).await?,
         None => first(transaction, &organization, mint, command).await?,

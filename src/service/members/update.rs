@@ -42,7 +42,8 @@ impl Service {
                     return Ok(MemberAnswer { member: before, organization });
                 }
                 if after.email_address != before.email_address {
-                    refuse_claimed(transaction, &organization, [&after.email_address]).await?;
+                    let address = ("email_address".to_owned(), &after.email_address);
+                    refuse_claimed(transaction, &organization, [address]).await?;
                 }
                 if !allow_removing_last_admin {
                     keeps_an_admin(transaction, &organization, &before, &after).await?;

@@ -18,6 +18,7 @@ use super::SeedError;
 use super::batch::{Batch, TABLES, Table};
 use crate::domain::seed::{Refused, Seeded};
 use crate::store::connect::{connect_postgres, postgres_options};
+use crate::telemetry::chain;
 
 /// How many rows are made before they are encoded.
 const BATCH: usize = 2_000;
@@ -101,7 +102,10 @@ pub async fn seed_postgres(
     }
     transaction.commit().await?;
     for table in TABLES {
-        connection.execute(AssertSqlSafe(format!("VACUUM (ANALYZE) {table}"))).await?;
+        // The rows are there; the database looks after them by itself, only later.
+        if let Err(error) = connection.execute(AssertSqlSafe(format!("VACUUM (ANALYZE) {table}"))).await {
+            tracing::warn!(error = chain(&error), table, "a table could not be analyzed");
+        }
     }
     connection.close().await?;
     Ok(written)

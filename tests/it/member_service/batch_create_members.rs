@@ -1,6 +1,10 @@
 //! Many members in one call: all of them or none.
 
+use std::sync::Arc;
+
 use serde_json::json;
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
 use tonic::Code;
 use vestibule::pb;
 
@@ -25,6 +29,7 @@ on_both_backends!(
     a_claimed_domain_stops_all,
     an_organization_that_is_not_there_is_not_found,
     a_repeat_gets_the_first_answer_again,
+    one_of_several_batches_gets_the_addresses,
 );
 
 /// A member to create of which nothing but the address is said.
@@ -316,4 +321,37 @@ async fn a_repeat_gets_the_first_answer_again(t: Harness) {
     let single = clients.create_member(with_key(new_member(&id, "ada@acme.com"), "key")).await;
     refused(single, Code::InvalidArgument, "IDEMPOTENCY_KEY_REUSED");
     assert_eq!(written(&t).await, before);
+}
+
+async fn one_of_several_batches_gets_the_addresses(t: Harness) {
+    let id = t.clients().organization("Acme").await.organization_id;
+    let barrier = Arc::new(Barrier::new(6));
+    let mut calls = JoinSet::new();
+    for number in 0..6 {
+        let (clients, barrier) = (t.clients(), Arc::clone(&barrier));
+        // In opposite orders, so that each may wait for the other.
+        let mut members = people(200);
+        if number % 2 == 0 {
+            members.reverse();
+        }
+        let request = batch(&id, members);
+        calls.spawn(async move {
+            barrier.wait().await;
+            clients.batch_create_members(request).await
+        });
+    }
+    let mut winners = 0;
+    while let Some(answer) = calls.join_next().await {
+        match answer.unwrap() {
+            Ok(_) => winners += 1,
+            Err(status) => {
+                let refusal = Refusal::of(&status);
+                let clean =
+                    [(Code::AlreadyExists, "DUPLICATE_MEMBER_EMAIL"), (Code::Aborted, "CONCURRENT_REQUEST")];
+                assert!(clean.contains(&(refusal.code, refusal.reason.as_str())), "{refusal:?}");
+            }
+        }
+    }
+    assert_eq!((winners, t.count("members").await), (1, 200));
+    assert_eq!(events(&t, "member.created").await.len(), 200);
 }

@@ -1,5 +1,6 @@
 //! Each field, invalid by itself, and what is just acceptable.
 
+use prost_types::Struct;
 use serde_json::json;
 use tonic::Code;
 
@@ -39,12 +40,12 @@ const CASES: &[Case] = &[
     (|sent| sent.email_address = "ada".into(), "email_address", "INVALID_EMAIL"),
     (|sent| sent.name = Some("x".repeat(257)), "name", OTHER),
     (|sent| sent.name = Some("A\u{202e}da".into()), "name", OTHER),
-    (|sent| sent.trusted_metadata = large(), "trusted_metadata", "METADATA_TOO_LARGE"),
-    (|sent| sent.trusted_metadata = many(), "trusted_metadata", "METADATA_TOO_MANY_KEYS"),
-    (|sent| sent.trusted_metadata = nul(), "trusted_metadata", "METADATA_INVALID_FORMAT"),
-    (|sent| sent.untrusted_metadata = large(), "untrusted_metadata", "METADATA_TOO_LARGE"),
-    (|sent| sent.untrusted_metadata = many(), "untrusted_metadata", "METADATA_TOO_MANY_KEYS"),
-    (|sent| sent.untrusted_metadata = nul(), "untrusted_metadata", "METADATA_INVALID_FORMAT"),
+    (|sent| sent.trusted_metadata = Some(large()), "trusted_metadata", "METADATA_TOO_LARGE"),
+    (|sent| sent.trusted_metadata = Some(many()), "trusted_metadata", "METADATA_TOO_MANY_KEYS"),
+    (|sent| sent.trusted_metadata = Some(nul()), "trusted_metadata", "METADATA_INVALID_FORMAT"),
+    (|sent| sent.untrusted_metadata = Some(large()), "untrusted_metadata", "METADATA_TOO_LARGE"),
+    (|sent| sent.untrusted_metadata = Some(many()), "untrusted_metadata", "METADATA_TOO_MANY_KEYS"),
+    (|sent| sent.untrusted_metadata = Some(nul()), "untrusted_metadata", "METADATA_INVALID_FORMAT"),
     (|sent| sent.roles = vec!["editor".into()], "roles[0]", "INVALID_RBAC_ROLE_ID"),
     (|sent| sent.roles = vec!["stytch_member".into()], "roles[0]", "CANNOT_ASSIGN_DEFAULT_RBAC_ROLE_ID"),
     (|sent| sent.roles = vec!["stytch_admin".into(); 2], "roles[1]", "INVALID_RBAC_ROLE_ASSIGNMENT"),
@@ -71,17 +72,17 @@ const CASES: &[Case] = &[
 ];
 
 /// {"k":"..."} has eight bytes around the text.
-fn large() -> Option<prost_types::Struct> {
-    Some(object(json!({"k": "x".repeat(4_089)})))
+fn large() -> Struct {
+    object(json!({"k": "x".repeat(4_089)}))
 }
 
-fn many() -> Option<prost_types::Struct> {
+fn many() -> Struct {
     let keys = (0..21).map(|number| (format!("key {number}"), json!(1))).collect();
-    Some(object(serde_json::Value::Object(keys)))
+    object(serde_json::Value::Object(keys))
 }
 
-fn nul() -> Option<prost_types::Struct> {
-    Some(object(json!({"k": "\0"})))
+fn nul() -> Struct {
+    object(json!({"k": "\0"}))
 }
 
 async fn an_invalid_field_is_refused(t: Harness) {
@@ -106,8 +107,8 @@ async fn every_violation_is_told_at_once(t: Harness) {
         organization_id: String::new(),
         email_address: "ada".to_owned(),
         name: Some("\0".to_owned()),
-        trusted_metadata: nul(),
-        untrusted_metadata: nul(),
+        trusted_metadata: Some(nul()),
+        untrusted_metadata: Some(nul()),
         roles: vec!["editor".to_owned()],
         invited_by_member_id: Some(String::new()),
         invite_redirect_url: Some("join".to_owned()),

@@ -1,11 +1,15 @@
 //! What others have taken while a member was deleted.
 
+use std::sync::Arc;
+
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
 use tonic::Code;
 use vestibule::pb;
 
-use super::{delete, reactivated, stays_deleted, verified};
+use super::{delete, reactivated, reactivation, stays_deleted, verified};
 use crate::harness::members::{invitation, member_update, new_member};
-use crate::harness::refusal::refused;
+use crate::harness::refusal::{Refusal, refused};
 use crate::harness::{Harness, on_both_backends};
 use crate::member_service::delete_member::deleted;
 
@@ -16,8 +20,11 @@ on_both_backends!(
     another_deleted_member_takes_nothing,
     another_organization_takes_nothing,
     retired_addresses_come_back_unless_others_have_them,
+    one_of_many_gets_the_address,
 );
 
+const NUMBER: (&str, &str) = ("mfa_phone_number", "DUPLICATE_MEMBER_PHONE_NUMBER");
+const EXTERNAL_ID: (&str, &str) = ("external_id", "DUPLICATE_MEMBER_EXTERNAL_ID");
 const TAKEN: &str = "REACTIVATION_EMAIL_BELONGS_TO_ANOTHER_MEMBER";
 
 async fn organization(t: &Harness) -> String {
@@ -73,8 +80,6 @@ async fn the_external_id_and_the_phone_number_are_those_of_others(t: Harness) {
     let id = organization(&t).await;
     let member = verified(&t, having(&id, "ada@acme.com", "+15005550006", "HR-1a")).await;
     delete(&t, &member).await;
-    const NUMBER: (&str, &str) = ("mfa_phone_number", "DUPLICATE_MEMBER_PHONE_NUMBER");
-    const EXTERNAL_ID: (&str, &str) = ("external_id", "DUPLICATE_MEMBER_EXTERNAL_ID");
     let bob = verified(&t, having(&id, "bob@acme.com", "", "hr-1A")).await;
     stays_deleted(&t, &member, Code::AlreadyExists, &[EXTERNAL_ID], EXTERNAL_ID.1).await;
     let eve = verified(&t, having(&id, "eve@acme.com", "+15005550006", "")).await;
@@ -147,4 +152,46 @@ fn sorted(member: &pb::Member) -> Vec<pb::RetiredEmailAddress> {
 
 fn addresses(retired: &[pb::RetiredEmailAddress]) -> Vec<&str> {
     retired.iter().map(|retired| retired.email_address.as_str()).collect()
+}
+
+async fn one_of_many_gets_the_address(t: Harness) {
+    let id = organization(&t).await;
+    for number in 0..4 {
+        let address = format!("ada{number}@acme.com");
+        let member = verified(&t, new_member(&id, &address)).await;
+        delete(&t, &member).await;
+        let barrier = Arc::new(Barrier::new(8));
+        let mut calls = JoinSet::new();
+        for caller in 0..8 {
+            let (clients, barrier) = (t.clients(), Arc::clone(&barrier));
+            let create = new_member(&id, &address);
+            let reactivate = reactivation(&id, &member.member_id);
+            calls.spawn(async move {
+                barrier.wait().await;
+                if caller % 2 == 0 {
+                    clients.create_member(create).await.map(|_| ())
+                } else {
+                    clients.reactivate_member(reactivate).await.map(|_| ())
+                }
+            });
+        }
+        let mut winners = 0;
+        while let Some(answer) = calls.join_next().await {
+            match answer.unwrap() {
+                Ok(()) => winners += 1,
+                Err(status) => {
+                    let refusal = Refusal::of(&status);
+                    let clean = [
+                        (Code::AlreadyExists, "DUPLICATE_MEMBER_EMAIL"),
+                        (Code::FailedPrecondition, TAKEN),
+                        (Code::FailedPrecondition, "NO_DELETED_MEMBER_FOUND_FOR_REACTIVATION"),
+                        (Code::Aborted, "CONCURRENT_REQUEST"),
+                    ];
+                    assert!(clean.contains(&(refusal.code, refusal.reason.as_str())), "{refusal:?}");
+                }
+            }
+        }
+        assert_eq!(winners, 1);
+        assert_eq!(t.count("member_email_addresses WHERE live").await, number + 1);
+    }
 }

@@ -3,6 +3,7 @@
 
 pub(crate) mod hold;
 
+mod changes;
 mod database;
 mod keeper;
 mod lease;

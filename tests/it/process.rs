@@ -14,7 +14,7 @@ use crate::harness::Harness;
 use crate::harness::program::Program;
 
 /// Another process on the database and the Redis of the harness, with the shortest lease.
-async fn beside(t: &Harness, arguments: &[&str]) -> Program {
+pub(crate) async fn beside(t: &Harness, arguments: &[&str]) -> Program {
     let url = |url: &Option<SecretString>| url.as_ref().unwrap().expose_secret().to_owned();
     let (database, redis) = (url(&t.config.database_url), url(&t.config.redis_url));
     let data_dir = t.config.data_dir.display().to_string();

@@ -15,7 +15,7 @@ pub(super) async fn call(clients: &Clients, method: &str, stand: &Stand) {
             assert!(!clients.token("ada@acme.com").await.is_empty());
         }
         "IntermediateSessionService/AddFactor" => {
-            drop(clients.add_factor(token, magic_link()).await.unwrap())
+            drop(clients.add_factor(token, magic_link()).await.unwrap());
         }
         "IntermediateSessionService/RevokeIntermediateSession" => drop(clients.revoke(token).await.unwrap()),
         "IntermediateSessionService/GetIntermediateSession" => drop(clients.inspect(token).await.unwrap()),

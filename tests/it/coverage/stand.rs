@@ -21,8 +21,8 @@ pub(crate) struct Stand {
 impl Stand {
     pub(crate) async fn new(clients: &Clients) -> Self {
         let token = clients.token("ada@acme.com").await;
-        let founded = clients.spend(creation(&token)).await.unwrap().into_inner();
-        let founder = founded.member.unwrap();
+        let created = clients.spend(creation(&token)).await.unwrap().into_inner();
+        let founder = created.member.unwrap();
         let organization_id = founder.organization_id;
         let uuid = &organization_id["organization-test-".len()..];
         let naming = pb::UpdateOrganizationRequest {
@@ -37,12 +37,12 @@ impl Stand {
             allow_removing_last_admin: true,
         };
         clients.delete_member(going).await.unwrap();
-        let coming = pb::CreateMemberRequest {
+        let grace = pb::CreateMemberRequest {
             external_id: Some(format!("grace-{uuid}")),
             mfa_phone_number: Some("+15005550006".to_owned()),
             ..new_member(&organization_id, "grace@old.example.com")
         };
-        let member_id = clients.create_member(coming).await.unwrap().into_inner().member_id;
+        let member_id = clients.create_member(grace).await.unwrap().into_inner().member_id;
         let moving = pb::UpdateMemberRequest {
             email_address: Some("grace@acme.com".to_owned()),
             ..member_update(&organization_id, &member_id)

@@ -49,7 +49,7 @@ async fn organizations_come_and_go_during_a_walk(t: Harness) {
             organization_name: Some(format!("Renamed {pages}")),
             ..organization_update(&some)
         };
-        let ((ids, next), _, _, _) = tokio::join!(
+        let ((ids, next), _, (), _) = tokio::join!(
             page(&clients, &cursor),
             clients.organization("Coming"),
             async {

@@ -173,8 +173,8 @@ impl Search<'_> {
         let others = self.filters.iter().filter(|filter| *filter != leading);
         conditions.extend(others.map(|filter| condition(self.engine, filter, parameters)));
         format!(
-            "SELECT organizations.id FROM (SELECT DISTINCT id FROM ({set}) AS found) AS leading \
-             JOIN organizations ON organizations.id = leading.id WHERE {}",
+            "SELECT organizations.id FROM (SELECT DISTINCT id FROM ({set}) AS found) AS candidates \
+             JOIN organizations ON organizations.id = candidates.id WHERE {}",
             conditions.join(" AND ")
         )
     }

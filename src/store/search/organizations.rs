@@ -58,7 +58,8 @@ impl Store {
             return Ok(Some(FoundIds::page(ids, page, position.total)));
         }
         let (sql, values) = search.walk(page, search.bound(COUNTED));
-        let mut counted = self.search_total(&sql, values).await?;
+        // In page order: a table is read from its beginning, which may be empty space.
+        let mut counted = self.search_total(&format!("{sql} ORDER BY id DESC"), values).await?;
         if matches!(counted, Counted::Exactly(_)) && search.gathers() {
             let mut parameters = Parameters::default();
             let sql = search.matches(&mut parameters);
@@ -152,29 +153,23 @@ impl Search<'_> {
         (sql, parameters.values())
     }
 
-    /// The query for all matches, by the indexes of the filters.
+    /// The query for all matches, by the indexes of the filters. Every candidate is looked up: a join might
+    /// read all organizations.
     fn matches(self, parameters: &mut Parameters) -> String {
-        if !self.every {
-            let sets: Vec<_> =
-                self.filters.iter().map(|filter| set(self.engine, filter, parameters)).collect();
-            return format!(
-                "SELECT organizations.id FROM ({}) AS found \
-                 JOIN organizations ON organizations.id = found.id WHERE organizations.deleted_at IS NULL",
-                sets.join(" UNION ")
-            );
-        }
-        // The filter that most probably has the fewest matches leads; the others are tested.
-        let leading = self.filters.iter().max_by_key(|filter| promise(filter));
-        let Some(leading) = leading else {
-            return "SELECT id FROM organizations WHERE deleted_at IS NULL".to_owned();
-        };
-        let set = set(self.engine, leading, parameters);
         let mut conditions = vec!["organizations.deleted_at IS NULL".to_owned()];
-        let others = self.filters.iter().filter(|filter| *filter != leading);
-        conditions.extend(others.map(|filter| condition(self.engine, filter, parameters)));
+        let sets: Vec<_> = if self.every {
+            // The filter that most probably has the fewest matches leads; the others are tested.
+            let leading = self.filters.iter().max_by_key(|filter| promise(filter));
+            let others = self.filters.iter().filter(|filter| Some(*filter) != leading);
+            conditions.extend(others.map(|filter| condition(self.engine, filter, parameters)));
+            leading.into_iter().map(|filter| set(self.engine, filter, parameters)).collect()
+        } else {
+            self.filters.iter().map(|filter| set(self.engine, filter, parameters)).collect()
+        };
         format!(
-            "SELECT organizations.id FROM (SELECT DISTINCT id FROM ({set}) AS found) AS candidates \
-             JOIN organizations ON organizations.id = candidates.id WHERE {}",
+            "SELECT id FROM (SELECT DISTINCT id FROM ({}) AS found) AS candidates WHERE EXISTS \
+             (SELECT 1 FROM organizations WHERE organizations.id = candidates.id AND {} LIMIT 1 OFFSET 0)",
+            sets.join(" UNION ALL "),
             conditions.join(" AND ")
         )
     }

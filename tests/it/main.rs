@@ -19,6 +19,7 @@ mod logs;
 mod member_service;
 mod migrations;
 mod organization_service;
+mod plans;
 mod process;
 mod races;
 mod reflection;

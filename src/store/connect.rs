@@ -98,6 +98,8 @@ pub async fn connect_postgres(
         ("plan_cache_mode", "force_custom_plan".to_owned()),
         ("jit", "off".to_owned()),
     ]);
+    // Few searches are put together alike, and what is kept of a long one is large.
+    let searching = searching.statement_cache_capacity(0);
     let (pool, suspicion) = pool_options(max_connections.saturating_sub(for_searches).max(1), timeout);
     let pool = pool.connect_with(options).await.map_err(ConnectError::Unreachable)?;
     let pool = Pool { connection: SqlxPostgresConnector::from_sqlx_postgres_pool(pool), suspicion };

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::chain::{Chain, Column};
 use super::parameters::Parameters;
-use super::{Error, Lock, Store, Transaction, column, json_column, json_value};
+use super::{Engine, Error, Lock, Store, Transaction, column, json_column, json_value};
 use crate::domain::email_address::EmailAddress;
 use crate::domain::email_domain::EmailDomain;
 use crate::domain::ids::{EmailId, MemberId, OrganizationId};
@@ -228,9 +228,9 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Corrupt`].
     pub async fn members_find(&self, ids: &[MemberId]) -> Result<Vec<Member>, Error> {
-        let mut parameters = Parameters::default();
-        let list = parameters.list(ids.iter().map(|id| id.uuid().into()));
-        let sql = select(&format!("members.id IN ({list})"));
+        let mut parameters = Parameters::of(self.engine);
+        let list = parameters.any_id(ids.iter().map(|id| id.uuid()));
+        let sql = select(&format!("members.id {list}"));
         members(&self.query(&sql, parameters.values()).await?)
     }
 
@@ -245,7 +245,7 @@ impl Store {
         wanted: &Unique,
     ) -> Result<Unique, Error> {
         let mut taken = Unique::default();
-        for (kind, sql, values) in wanted.queries(organization, except) {
+        for (kind, sql, values) in wanted.queries(self.engine, organization, except) {
             taken.add(kind, &self.query(&sql, values).await?)?;
         }
         Ok(taken)
@@ -264,6 +264,7 @@ impl Unique {
     /// The queries that tell who else has this.
     fn queries(
         &self,
+        engine: Engine,
         organization: OrganizationId,
         except: Option<MemberId>,
     ) -> Vec<(Kind, String, Vec<Value>)> {
@@ -288,14 +289,14 @@ impl Unique {
                 Kind::EmailAddress => ("member_email_addresses", "member_id"),
                 Kind::ExternalId | Kind::PhoneNumber => ("members", "id"),
             };
-            let mut parameters = Parameters::default();
+            let mut parameters = Parameters::of(engine);
             let organization = parameters.add(organization.uuid());
             // No member has the nil id.
             let except = parameters.add(except.map_or(Uuid::nil(), MemberId::uuid));
-            let list = parameters.list(wanted.iter().map(|wanted| wanted.as_str().into()));
+            let list = parameters.any_text(wanted.iter().map(String::as_str));
             let sql = format!(
                 "SELECT {value} AS taken FROM {table} WHERE organization_id = {organization} \
-                 AND {member} <> {except} AND {condition} AND {value} IN ({list})"
+                 AND {member} <> {except} AND {condition} AND {value} {list}"
             );
             (kind, sql, parameters.values())
         });
@@ -457,7 +458,7 @@ impl Transaction {
     /// As [`Error`] says.
     pub async fn others_have(&self, member: &Member, wanted: &Unique) -> Result<Unique, Error> {
         let mut taken = Unique::default();
-        for (kind, sql, values) in wanted.queries(member.organization_id, Some(member.id)) {
+        for (kind, sql, values) in wanted.queries(self.engine, member.organization_id, Some(member.id)) {
             taken.add(kind, &self.query(&sql, values).await?)?;
         }
         Ok(taken)
@@ -474,11 +475,11 @@ impl Transaction {
         domains: &[EmailDomain],
         except: Option<MemberId>,
     ) -> Result<Admins, Error> {
-        let mut parameters = Parameters::default();
+        let mut parameters = Parameters::of(self.engine);
         let organization = parameters.add(organization.uuid());
         // No member has the nil id.
         let except = parameters.add(except.map_or(Uuid::nil(), MemberId::uuid));
-        let list = parameters.list(domains.iter().map(|domain| domain.as_str().into()));
+        let list = parameters.any_text(domains.iter().map(EmailDomain::as_str));
         let assigned = self.engine.assigned_admin();
         let exists = |status: &str| {
             format!(
@@ -486,7 +487,7 @@ impl Transaction {
                  AND {assigned} AND id <> {except}) \
                  OR EXISTS (SELECT 1 FROM member_email_addresses AS addresses \
                  JOIN members ON members.id = addresses.member_id AND {status} \
-                 WHERE addresses.organization_id = {organization} AND addresses.domain IN ({list}) \
+                 WHERE addresses.organization_id = {organization} AND addresses.domain {list} \
                  AND addresses.verified AND addresses.live AND addresses.status = 'current' \
                  AND members.id <> {except}))"
             )

@@ -198,9 +198,9 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Corrupt`].
     pub async fn organizations_find(&self, ids: &[OrganizationId]) -> Result<Vec<Organization>, Error> {
-        let mut parameters = Parameters::default();
-        let list = parameters.list(ids.iter().map(|id| id.uuid().into()));
-        let sql = select(self.engine, &format!("id IN ({list})"));
+        let mut parameters = Parameters::of(self.engine);
+        let list = parameters.any_id(ids.iter().map(|id| id.uuid()));
+        let sql = select(self.engine, &format!("id {list}"));
         self.query(&sql, parameters.values()).await?.iter().map(from_row).collect()
     }
 
@@ -212,7 +212,7 @@ impl Store {
         &self,
         wanted: &[OrganizationName],
     ) -> Result<Option<Vec<Organization>>, Error> {
-        let mut parameters = Parameters::default();
+        let mut parameters = Parameters::of(self.engine);
         let condition = named_any("organizations", wanted, &mut parameters);
         let sql = select(self.engine, &condition);
         let rows = self.query(&sql, parameters.values()).await?;
@@ -261,7 +261,7 @@ impl Store {
         own: OrganizationId,
         domains: &[EmailDomain],
     ) -> Result<Vec<EmailDomain>, Error> {
-        let (sql, values) = claimed_elsewhere(own, domains);
+        let (sql, values) = claimed_elsewhere(self.engine, own, domains);
         claimed(domains, &self.query(&sql, values).await?)
     }
 
@@ -283,7 +283,7 @@ pub(super) fn named_any(table: &str, names: &[OrganizationName], parameters: &mu
     let ids: Vec<_> = names
         .iter()
         .filter_map(|name| match name {
-            OrganizationName::Id(id) => Some(id.uuid().into()),
+            OrganizationName::Id(id) => Some(id.uuid()),
             OrganizationName::Other(_) => None,
         })
         .collect();
@@ -291,30 +291,30 @@ pub(super) fn named_any(table: &str, names: &[OrganizationName], parameters: &mu
         .iter()
         .filter_map(|name| match name {
             OrganizationName::Id(_) => None,
-            OrganizationName::Other(name) => Some(name.to_ascii_lowercase().into()),
+            OrganizationName::Other(name) => Some(name.to_ascii_lowercase()),
         })
         .collect();
     if !ids.is_empty() {
-        let ids = parameters.list(ids);
+        let ids = parameters.any_id(ids);
         if others.is_empty() {
-            return format!("{table}.id IN ({ids})");
+            return format!("{table}.id {ids}");
         }
-        sets.push(format!("SELECT id FROM organizations WHERE id IN ({ids})"));
+        sets.push(format!("SELECT id FROM organizations WHERE id {ids}"));
     }
     if !others.is_empty() {
-        let keys = parameters.list(others);
-        sets.push(format!("SELECT organization_id FROM organization_names WHERE name IN ({keys})"));
+        let keys = parameters.any_text(others.iter().map(String::as_str));
+        sets.push(format!("SELECT organization_id FROM organization_names WHERE name {keys}"));
     }
     format!("{table}.id IN ({})", sets.join(" UNION ALL "))
 }
 
-fn claimed_elsewhere(own: OrganizationId, domains: &[EmailDomain]) -> (String, Vec<Value>) {
-    let mut parameters = Parameters::default();
+fn claimed_elsewhere(engine: Engine, own: OrganizationId, domains: &[EmailDomain]) -> (String, Vec<Value>) {
+    let mut parameters = Parameters::of(engine);
     let own = parameters.add(own.uuid());
-    let list = parameters.list(domains.iter().map(|domain| domain.as_str().into()));
+    let list = parameters.any_text(domains.iter().map(EmailDomain::as_str));
     let sql = format!(
         "SELECT domain FROM organization_domains \
-         WHERE kind = 'claimed' AND domain IN ({list}) AND organization_id <> {own}"
+         WHERE kind = 'claimed' AND domain {list} AND organization_id <> {own}"
     );
     (sql, parameters.values())
 }
@@ -430,7 +430,7 @@ impl Transaction {
         own: OrganizationId,
         domains: &[EmailDomain],
     ) -> Result<Vec<EmailDomain>, Error> {
-        let (sql, values) = claimed_elsewhere(own, domains);
+        let (sql, values) = claimed_elsewhere(self.engine, own, domains);
         claimed(domains, &self.query(&sql, values).await?)
     }
 }

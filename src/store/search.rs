@@ -59,8 +59,8 @@ impl Store {
         self.search(sql, values).await?.iter().map(|row| column(row, "id")).collect()
     }
 
-    /// Counts the rows of a query that has at most one more than [`MAX_TOTAL`]. A count that takes too
-    /// long is not worth losing the page for.
+    /// Counts the rows of a query up to one more than [`MAX_TOTAL`]. A count that the database gives up is
+    /// not worth losing the page for.
     async fn search_total(&self, rows: &str, values: Vec<Value>) -> Result<Counted, Error> {
         let sql = format!("SELECT count(*) AS total FROM ({rows} LIMIT {}) AS counted", MAX_TOTAL + 1);
         match self.search(&sql, values).await {

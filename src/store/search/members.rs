@@ -6,9 +6,12 @@
 use sea_orm::Value;
 
 use super::{FoundIds, pattern, room};
+use crate::domain::email_address::EmailAddress;
 use crate::domain::member::{ADMIN_ROLE, MEMBER_ROLE, MemberStatus};
 use crate::domain::organization::Organization;
+use crate::domain::phone_number::PhoneNumber;
 use crate::domain::search::{MemberFilter, Page, Selection, Total};
+use crate::domain::slug::ExternalId;
 use crate::store::parameters::Parameters;
 use crate::store::{Engine, Error, Store};
 
@@ -66,7 +69,7 @@ struct Search<'a> {
 impl Search<'_> {
     /// The query for the matching members of the page and behind it.
     fn walk(self, organizations: &[Organization], page: Page) -> (String, Vec<Value>) {
-        let mut parameters = Parameters::default();
+        let mut parameters = Parameters::of(self.engine);
         let behind = page.position.map(|position| parameters.add(position.after));
         let behind = behind.map_or_else(String::new, |after| format!(" AND members.id < {after}"));
         let deleted = self.filters.iter().any(
@@ -105,28 +108,29 @@ const ORGANIZATION: &str = ":organization";
 fn test(engine: Engine, filter: &Filter, parameters: &mut Parameters) -> String {
     match filter {
         Filter::MemberIds(ids) => {
-            format!("members.id IN ({})", parameters.list(ids.iter().map(|id| id.uuid().into())))
+            format!("members.id {}", parameters.any_id(ids.iter().map(|id| id.uuid())))
         }
         Filter::ExternalIds(external_ids) => {
-            let exact = parameters.list(external_ids.iter().map(|external_id| external_id.as_str().into()));
-            let keys = parameters.list(external_ids.iter().map(|external_id| external_id.key().into()));
-            format!("(lower(members.external_id) IN ({keys}) AND members.external_id IN ({exact}))")
+            let exact = parameters.any_text(external_ids.iter().map(ExternalId::as_str));
+            let keys: Vec<_> = external_ids.iter().map(ExternalId::key).collect();
+            let keys = parameters.any_text(keys.iter().map(String::as_str));
+            format!("(lower(members.external_id) {keys} AND members.external_id {exact})")
         }
         // A set of ids of its own, so that it leads the search where it can.
         Filter::MemberEmails(addresses) => {
-            let list = parameters.list(addresses.iter().map(|address| address.as_str().into()));
+            let list = parameters.any_text(addresses.iter().map(EmailAddress::as_str));
             format!(
                 "members.id IN (SELECT member_id FROM member_email_addresses \
-                 WHERE organization_id = {ORGANIZATION} AND email_address IN ({list}) AND status = 'current')"
+                 WHERE organization_id = {ORGANIZATION} AND email_address {list} AND status = 'current')"
             )
         }
         Filter::Statuses(statuses) => {
-            let list = parameters.list(statuses.iter().map(|status| status.as_str().into()));
-            format!("members.status IN ({list})")
+            let list = parameters.any_text(statuses.iter().map(|status| status.as_str()));
+            format!("members.status {list}")
         }
         Filter::MemberMfaPhoneNumbers(numbers) => {
-            let list = parameters.list(numbers.iter().map(|number| number.as_str().into()));
-            format!("(members.mfa_phone_number <> '' AND members.mfa_phone_number IN ({list}))")
+            let list = parameters.any_text(numbers.iter().map(PhoneNumber::as_str));
+            format!("(members.mfa_phone_number <> '' AND members.mfa_phone_number {list})")
         }
         Filter::MemberRoles(roles) => is_assigned(engine, roles, parameters),
         Filter::MemberEmailFuzzy(text) => {
@@ -147,9 +151,9 @@ fn is_assigned(engine: Engine, roles: &[String], parameters: &mut Parameters) ->
         _ if roles.iter().any(|role| role == MEMBER_ROLE) => "true".to_owned(),
         [role] if role == ADMIN_ROLE => engine.assigned_admin().to_owned(),
         _ => {
-            let list = parameters.list(roles.iter().map(|role| role.as_str().into()));
+            let list = parameters.any_text(roles.iter().map(String::as_str));
             let elements = engine.json_elements("members.assigned_roles");
-            format!("EXISTS (SELECT 1 FROM {elements} WHERE value IN ({list}))")
+            format!("EXISTS (SELECT 1 FROM {elements} WHERE value {list})")
         }
     }
 }
@@ -165,12 +169,12 @@ fn or_by_domain(
     let domains: Vec<_> = assignments
         .iter()
         .filter(|assignment| roles.contains(&assignment.role_id))
-        .map(|assignment| assignment.domain.as_str().into())
+        .map(|assignment| assignment.domain.as_str())
         .collect();
     if domains.is_empty() {
         return test.to_owned();
     }
-    let by_domain = format!("verified AND domain IN ({})", parameters.list(domains));
+    let by_domain = format!("verified AND domain {}", parameters.any_text(domains));
     format!("({test} OR {})", current_address(&by_domain))
 }
 

@@ -9,6 +9,8 @@
 use sea_orm::Value;
 
 use super::{Counted, FoundIds, pattern, room};
+use crate::domain::email_address::EmailAddress;
+use crate::domain::email_domain::EmailDomain;
 use crate::domain::organization::OrganizationName;
 use crate::domain::search::{MAX_TOTAL, OrganizationFilter, Page, Selection, Substring};
 use crate::store::organizations::named_any;
@@ -57,11 +59,13 @@ impl Store {
         if let Some(position) = page.position {
             return Ok(Some(FoundIds::page(ids, page, position.total)));
         }
-        let (sql, values) = search.walk(page, search.bound(COUNTED));
+        // Where every other organization matches, walking soon proves that there are many; where fewer do,
+        // gathering them costs less.
+        let (sql, values) = search.walk(page, search.gathers().then_some(2 * COUNTED));
         // In page order: a table is read from its beginning, which may be empty space.
         let mut counted = self.search_total(&format!("{sql} ORDER BY id DESC"), values).await?;
-        if matches!(counted, Counted::Exactly(_)) && search.gathers() {
-            let mut parameters = Parameters::default();
+        if counted != Counted::Many && search.gathers() {
+            let mut parameters = Parameters::of(search.engine);
             let sql = search.matches(&mut parameters);
             counted = self.search_total(&sql, parameters.values()).await?;
         }
@@ -121,7 +125,7 @@ impl Search<'_> {
     /// The query for the organizations that match among those of the page and behind it; at most `bound`
     /// are tested.
     fn walk(self, page: Page, bound: Option<usize>) -> (String, Vec<Value>) {
-        let mut parameters = Parameters::default();
+        let mut parameters = Parameters::of(self.engine);
         let mut tested = format!(
             "SELECT id, name, slug, external_id FROM organizations WHERE {}",
             lives(page, &mut parameters)
@@ -142,7 +146,7 @@ impl Search<'_> {
 
     /// The query for a page of all matches, and how many there are.
     fn gather(self, page: Page, wanted: usize) -> (String, Vec<Value>) {
-        let mut parameters = Parameters::default();
+        let mut parameters = Parameters::of(self.engine);
         let behind = behind(page, &mut parameters);
         let matches = self.matches(&mut parameters);
         let sql = format!(
@@ -203,14 +207,15 @@ fn substring(filter: &Filter) -> Option<&Substring> {
     }
 }
 
-/// How few matches a filter promises: names before what several organizations may have, before texts,
-/// the longer the better.
-fn promise(filter: &Filter) -> (bool, bool, usize) {
+/// How few rows a filter promises to read: names before what several organizations may have, before texts;
+/// of these, the ones in what an organization has one of, and the longer the better.
+fn promise(filter: &Filter) -> (bool, bool, bool, usize) {
     let unique = matches!(
         filter,
         Filter::OrganizationIds(_) | Filter::OrganizationSlugs(_) | Filter::ClaimedEmailDomains(_)
     );
-    (unique, is_exact(filter), substring(filter).map_or(0, |text| text.0.len()))
+    let single = matches!(filter, Filter::OrganizationSlugFuzzy(_) | Filter::OrganizationNameFuzzy(_));
+    (unique, is_exact(filter), single, substring(filter).map_or(0, |text| text.0.len()))
 }
 
 /// The filter as the source of the matching ids.
@@ -267,16 +272,16 @@ fn details(engine: Engine, filter: &Filter, parameters: &mut Parameters) -> Stri
         Filter::OrganizationIds(names) => exactly_named(names, parameters),
         Filter::OrganizationSlugs(slugs) => slugged(slugs, parameters),
         Filter::MemberEmails(addresses) => {
-            let list = parameters.list(addresses.iter().map(|address| address.as_str().into()));
-            format!("email_address IN ({list}) AND live AND status = 'current'")
+            let list = parameters.any_text(addresses.iter().map(EmailAddress::as_str));
+            format!("email_address {list} AND live AND status = 'current'")
         }
         Filter::AllowedDomains(domains) => {
-            let list = parameters.list(domains.iter().map(|domain| domain.as_str().into()));
-            format!("domain IN ({list}) AND kind = 'allowed'")
+            let list = parameters.any_text(domains.iter().map(EmailDomain::as_str));
+            format!("domain {list} AND kind = 'allowed'")
         }
         Filter::ClaimedEmailDomains(domains) => {
-            let list = parameters.list(domains.iter().map(|domain| domain.as_str().into()));
-            format!("domain IN ({list}) AND kind = 'claimed'")
+            let list = parameters.any_text(domains.iter().map(EmailDomain::as_str));
+            format!("domain {list} AND kind = 'claimed'")
         }
         Filter::OrganizationSlugFuzzy(text) => contains("organizations.slug", text),
         Filter::OrganizationNameFuzzy(text) => contains("organizations.name", text),
@@ -301,22 +306,23 @@ fn exactly_named(names: &[OrganizationName], parameters: &mut Parameters) -> Str
         return by_index;
     }
     let ids = names.iter().filter_map(|name| match name {
-        OrganizationName::Id(id) => Some(id.uuid().into()),
+        OrganizationName::Id(id) => Some(id.uuid()),
         OrganizationName::Other(_) => None,
     });
-    let ids = parameters.list(ids);
-    let lower = parameters.list(others.iter().map(|name| name.to_ascii_lowercase().into()));
-    let exact = parameters.list(others.iter().map(|name| (*name).into()));
+    let ids = parameters.any_id(ids);
+    let lower: Vec<_> = others.iter().map(|name| name.to_ascii_lowercase()).collect();
+    let lower = parameters.any_text(lower.iter().map(String::as_str));
+    let exact = parameters.any_text(others);
     format!(
-        "({by_index} AND (organizations.id IN ({ids}) OR lower(organizations.slug) IN ({lower}) \
-         OR organizations.external_id IN ({exact})))"
+        "({by_index} AND (organizations.id {ids} OR lower(organizations.slug) {lower} \
+         OR organizations.external_id {exact}))"
     )
 }
 
 fn slugged(slugs: &[String], parameters: &mut Parameters) -> String {
-    let list = parameters.list(slugs.iter().map(|slug| slug.as_str().into()));
+    let list = parameters.any_text(slugs.iter().map(String::as_str));
     format!(
-        "(organizations.id IN (SELECT organization_id FROM organization_names WHERE name IN ({list})) \
-         AND lower(organizations.slug) IN ({list}))"
+        "(organizations.id IN (SELECT organization_id FROM organization_names WHERE name {list}) \
+         AND lower(organizations.slug) {list})"
     )
 }

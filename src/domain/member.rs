@@ -52,7 +52,7 @@ pub struct Member {
     pub name: String,
     #[serde(default)]
     pub external_id: Option<ExternalId>,
-    /// In the order in which they were retired.
+    /// In the order of their ids, which is the order in which the member first had them.
     #[serde(default)]
     pub retired_email_addresses: Vec<RetiredEmailAddress>,
     pub is_breakglass: bool,

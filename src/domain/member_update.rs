@@ -137,6 +137,7 @@ impl Member {
         self.email_address_verified = false;
         if !unlink {
             self.retired_email_addresses.push(old);
+            self.retired_email_addresses.sort_by_key(|retired| retired.email_id.uuid());
         }
     }
 

@@ -145,6 +145,19 @@ pub enum MemberFilter {
     MemberIsBreakglass(bool),
 }
 
+impl Query<MemberFilter> {
+    /// Whether a filter `statuses` names deleted members, who are left out otherwise.
+    #[must_use]
+    pub fn names_deleted(&self) -> bool {
+        self.operands.iter().any(|operand| {
+            matches!(
+                operand,
+                Operand::Filter(MemberFilter::Statuses(statuses)) if statuses.contains(&MemberStatus::Deleted)
+            )
+        })
+    }
+}
+
 /// Where a page begins, and what is known of the whole result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {

@@ -1,7 +1,7 @@
 //! Finding members.
 
 use crate::domain::ids::MemberId;
-use crate::domain::member::Member;
+use crate::domain::member::{Member, MemberStatus};
 use crate::domain::organization::{Organization, OrganizationName};
 use crate::domain::search::{Found, MemberFilter, Page, Query};
 use crate::service::Service;
@@ -36,11 +36,14 @@ impl Service {
         let store = &self.parts.store;
         let organizations = store.organizations_named(&command.organizations).await?;
         let mut organizations = organizations.ok_or_else(Error::organization_not_found)?;
+        let deleted = command.query.names_deleted();
         let selection = command.query.select();
-        let found =
-            store.members_search(&organizations, &selection, command.page).await.map_err(Error::of_search)?;
+        let found = store.members_search(&organizations, &selection, deleted, command.page).await;
+        let found = found.map_err(Error::of_search)?;
         let ids: Vec<_> = found.ids.into_iter().map(MemberId::new).collect();
-        let rows = if ids.is_empty() { Vec::new() } else { store.members_find(&ids).await? };
+        let mut rows = if ids.is_empty() { Vec::new() } else { store.members_find(&ids).await? };
+        // Deleted since they were found.
+        rows.retain(|member| deleted || member.status != MemberStatus::Deleted);
         organizations
             .retain(|organization| rows.iter().any(|member| member.organization_id == organization.id));
         let members = Found { rows, total: found.total, next: found.next };

@@ -7,7 +7,7 @@ use sea_orm::Value;
 
 use super::{FoundIds, pattern, room};
 use crate::domain::email_address::EmailAddress;
-use crate::domain::member::{ADMIN_ROLE, MEMBER_ROLE, MemberStatus};
+use crate::domain::member::{ADMIN_ROLE, MEMBER_ROLE};
 use crate::domain::organization::Organization;
 use crate::domain::phone_number::PhoneNumber;
 use crate::domain::search::{MemberFilter, Page, Selection, Total};
@@ -18,7 +18,7 @@ use crate::store::{Engine, Error, Store};
 use MemberFilter as Filter;
 
 impl Store {
-    /// Finds the ids of a page of members of these organizations.
+    /// Finds the ids of a page of members of these organizations, deleted ones only if `deleted`.
     ///
     /// # Errors
     /// [`Error::TooSlow`] when the page was not found in time; as [`Error`] says.
@@ -26,6 +26,7 @@ impl Store {
         &self,
         organizations: &[Organization],
         selection: &Selection<MemberFilter>,
+        deleted: bool,
         page: Page,
     ) -> Result<FoundIds, Error> {
         let (filters, every): (&[Filter], _) = match selection {
@@ -34,7 +35,7 @@ impl Store {
             Selection::All(filters) => (filters, true),
             Selection::Any(filters) => (filters, false),
         };
-        let search = Search { engine: self.engine, filters, every };
+        let search = Search { engine: self.engine, filters, every, deleted };
         let wanted = room(page) + 1;
         let (sql, values) = search.walk(organizations, page);
         let ids = self.search_ids(&format!("{sql} ORDER BY id DESC LIMIT {wanted}"), values).await?;
@@ -64,6 +65,8 @@ struct Search<'a> {
     filters: &'a [Filter],
     /// Whether every filter must match, or at least one.
     every: bool,
+    /// Whether deleted members are found too.
+    deleted: bool,
 }
 
 impl Search<'_> {
@@ -72,13 +75,10 @@ impl Search<'_> {
         let mut parameters = Parameters::of(self.engine);
         let behind = page.position.map(|position| parameters.add(position.after));
         let behind = behind.map_or_else(String::new, |after| format!(" AND members.id < {after}"));
-        let deleted = self.filters.iter().any(
-            |filter| matches!(filter, Filter::Statuses(statuses) if statuses.contains(&MemberStatus::Deleted)),
-        );
-        let alive = if deleted { "" } else { " AND members.status <> 'deleted'" };
+        let alive = if self.deleted { "" } else { " AND members.status <> 'deleted'" };
         // Written once, for all organizations: the values of a filter are sent once.
         let tests: Vec<_> =
-            self.filters.iter().map(|filter| (filter, test(self.engine, filter, &mut parameters))).collect();
+            self.filters.iter().map(|filter| (filter, self.test(filter, &mut parameters))).collect();
         let mut walks = Vec::new();
         for organization in organizations {
             let id = parameters.add(organization.id.uuid());
@@ -104,43 +104,48 @@ impl Search<'_> {
 /// Stands for the organization in a test.
 const ORGANIZATION: &str = ":organization";
 
-/// The filter as a test of one member.
-fn test(engine: Engine, filter: &Filter, parameters: &mut Parameters) -> String {
-    match filter {
-        Filter::MemberIds(ids) => {
-            format!("members.id {}", parameters.any_id(ids.iter().map(|id| id.uuid())))
-        }
-        Filter::ExternalIds(external_ids) => {
-            let exact = parameters.any_text(external_ids.iter().map(ExternalId::as_str));
-            let keys: Vec<_> = external_ids.iter().map(ExternalId::key).collect();
-            let keys = parameters.any_text(keys.iter().map(String::as_str));
-            format!("(lower(members.external_id) {keys} AND members.external_id {exact})")
-        }
-        // A set of ids of its own, so that it leads the search where it can.
-        Filter::MemberEmails(addresses) => {
-            let list = parameters.any_text(addresses.iter().map(EmailAddress::as_str));
-            format!(
-                "members.id IN (SELECT member_id FROM member_email_addresses \
-                 WHERE organization_id = {ORGANIZATION} AND email_address {list} AND status = 'current')"
-            )
-        }
-        Filter::Statuses(statuses) => {
-            let list = parameters.any_text(statuses.iter().map(|status| status.as_str()));
-            format!("members.status {list}")
-        }
-        Filter::MemberMfaPhoneNumbers(numbers) => {
-            let list = parameters.any_text(numbers.iter().map(PhoneNumber::as_str));
-            format!("(members.mfa_phone_number <> '' AND members.mfa_phone_number {list})")
-        }
-        Filter::MemberRoles(roles) => is_assigned(engine, roles, parameters),
-        Filter::MemberEmailFuzzy(text) => {
-            current_address(&engine.contains("email_address", &parameters.add(pattern(text))))
-        }
-        Filter::MemberMfaPhoneNumberFuzzy(text) => {
-            engine.contains("members.mfa_phone_number", &parameters.add(pattern(text)))
-        }
-        Filter::MemberIsBreakglass(is_breakglass) => {
-            format!("members.is_breakglass = {}", parameters.add(*is_breakglass))
+impl Search<'_> {
+    /// The filter as a test of one member.
+    fn test(self, filter: &Filter, parameters: &mut Parameters) -> String {
+        let engine = self.engine;
+        match filter {
+            Filter::MemberIds(ids) => {
+                format!("members.id {}", parameters.any_id(ids.iter().map(|id| id.uuid())))
+            }
+            Filter::ExternalIds(external_ids) => {
+                let exact = parameters.any_text(external_ids.iter().map(ExternalId::as_str));
+                let keys: Vec<_> = external_ids.iter().map(ExternalId::key).collect();
+                let keys = parameters.any_text(keys.iter().map(String::as_str));
+                format!("(lower(members.external_id) {keys} AND members.external_id {exact})")
+            }
+            // A set of ids of its own, so that it leads the search where it can.
+            Filter::MemberEmails(addresses) => {
+                let list = parameters.any_text(addresses.iter().map(EmailAddress::as_str));
+                // Said where it can be, since the index that has the organization first has living ones only.
+                let live = if self.deleted { "" } else { " AND live" };
+                format!(
+                    "members.id IN (SELECT member_id FROM member_email_addresses \
+                 WHERE organization_id = {ORGANIZATION} AND email_address {list} AND status = 'current'{live})"
+                )
+            }
+            Filter::Statuses(statuses) => {
+                let list = parameters.any_text(statuses.iter().map(|status| status.as_str()));
+                format!("members.status {list}")
+            }
+            Filter::MemberMfaPhoneNumbers(numbers) => {
+                let list = parameters.any_text(numbers.iter().map(PhoneNumber::as_str));
+                format!("(members.mfa_phone_number <> '' AND members.mfa_phone_number {list})")
+            }
+            Filter::MemberRoles(roles) => is_assigned(engine, roles, parameters),
+            Filter::MemberEmailFuzzy(text) => {
+                current_address(&engine.contains("email_address", &parameters.add(pattern(text))))
+            }
+            Filter::MemberMfaPhoneNumberFuzzy(text) => {
+                engine.contains("members.mfa_phone_number", &parameters.add(pattern(text)))
+            }
+            Filter::MemberIsBreakglass(is_breakglass) => {
+                format!("members.is_breakglass = {}", parameters.add(*is_breakglass))
+            }
         }
     }
 }

@@ -63,12 +63,13 @@ pub(in crate::api) fn organizations(
     request: pb::SearchOrganizationsRequest,
 ) -> Result<Bound<SearchOrganizations>, Status> {
     let mut violations = Violations::of("SearchOrganizationsRequest");
+    let limit = limit(&mut violations, request.limit);
     let query = query(&mut violations, ORGANIZATIONS, request.query, |operands, name, value| {
         organization_filter(api, operands, name, value)
     });
     let parsed = query.and_then(|query| {
         let search = Search::of(&("organizations", &query));
-        let page = page(&mut violations, &search, request.limit, &request.cursor)?;
+        let page = page(&mut violations, &search, limit, &request.cursor)?;
         Some(Bound { command: SearchOrganizations { query, page }, search })
     });
     violations.finish(parsed)
@@ -81,6 +82,7 @@ pub(in crate::api) fn members(
 ) -> Result<Bound<SearchMembers>, Status> {
     const FIELD: &str = "organization_ids";
     let mut violations = Violations::of("SearchMembersRequest");
+    let limit = limit(&mut violations, request.limit);
     let sent = request.organization_ids;
     if sent.is_empty() {
         let rule = "names no organization";
@@ -100,18 +102,23 @@ pub(in crate::api) fn members(
     });
     let parsed = query.and_then(|query| {
         let search = Search::of(&("members", &organizations, &query));
-        let page = page(&mut violations, &search, request.limit, &request.cursor)?;
+        let page = page(&mut violations, &search, limit, &request.cursor)?;
         Some(Bound { command: SearchMembers { organizations, query, page }, search })
     });
     violations.finish(parsed)
 }
 
-fn page(violations: &mut Violations, search: &Search, limit: Option<u32>, cursor: &str) -> Option<Page> {
-    let limit = limit.unwrap_or(DEFAULT_LIMIT);
+fn limit(violations: &mut Violations, sent: Option<u32>) -> u32 {
+    let limit = sent.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
         let rule = format!("is not within 1 to {MAX_LIMIT}");
         violations.add("limit", Reason::UserSearchInvalidLimit, rule);
     }
+    limit
+}
+
+/// The page, if the cursor belongs to the search; only a search that was read can tell.
+fn page(violations: &mut Violations, search: &Search, limit: u32, cursor: &str) -> Option<Page> {
     if cursor.is_empty() {
         return Some(Page { limit, position: None });
     }

@@ -1,7 +1,12 @@
 mod batch_create_members;
 mod create_member;
 mod delete_member;
+mod delete_member_external_id;
+mod delete_member_mfa_phone_number;
 mod get_member;
 mod invite_member;
 mod reactivate_member;
+mod search_members;
+mod unlink_retired_member_email;
+mod update_member;
 mod written;

@@ -123,17 +123,21 @@ async fn the_process_is_killed_while_many_updates_run() {
         ids.push(t.clients().organization("Acme").await.organization_id);
     }
     // One at least is under way when the process dies.
+    ids.sort();
     let last = "SELECT id FROM organizations ORDER BY id DESC LIMIT 1 FOR UPDATE";
     let blockade = t.block_by(&[last.to_owned()]).await;
     let mut first = beside(&t, &[]).await;
     let clients = first.clients().await;
     let mut calls = JoinSet::new();
-    for id in ids.clone() {
+    for id in ids.clone().into_iter().rev() {
+        let held = Some(&id) == ids.last();
         let clients = clients.clone();
         calls.spawn(async move { rename(&clients, &id).await.is_ok() });
+        if held {
+            t.blocked(1).await;
+        }
     }
     until("some updates", async || changes(&t).await[0] > 0).await;
-    t.blocked(1).await;
     first.kill().await;
     let answered = calls.join_all().await.into_iter().filter(|answered| *answered).count();
     // What the process had begun ends with its connections.

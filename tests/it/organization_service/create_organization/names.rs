@@ -150,7 +150,7 @@ async fn a_domain_is_claimed_once(t: Harness) {
     created(&t, claiming(&["acme.com", "acme.org"])).await;
     taken(&t, claiming(&["other.com", "ACME.org."]), "claimed_email_domains[1]", CLAIMED).await;
     let both = refused(
-        t.clients().create(claiming(&["acme.org", "free.com", "acme.com"])).await,
+        t.clients().create(claiming(&["acme.org", "fresh.dev", "acme.com"])).await,
         Code::AlreadyExists,
         CLAIMED,
     );

@@ -3,6 +3,7 @@
 
 mod calls;
 mod explained;
+mod member_calls;
 mod searches;
 mod subjects;
 mod watched;

@@ -106,7 +106,8 @@ async fn a_member_comes_back_as_it_was_and_active(t: Harness) {
     let by_external_id = clients.member_by_id(&id, "HR|42.a_B-c").await.unwrap();
     assert_eq!(by_external_id, found);
     assert_eq!(deleted(&t, &id).await, []);
-    let told = Told { member_id: member.member_id, request_id: answer.request_id, data: json!({}) };
+    let data = json!({"changed_fields": ["status"]});
+    let told = Told { member_id: member.member_id, request_id: answer.request_id, data };
     assert_eq!(events(&t, "member.reactivated").await, [told]);
     let again = pb::CreateMemberRequest { roles: vec![], ..everything(&id) };
     let taken = refused(clients.create_member(again).await, Code::AlreadyExists, "DUPLICATE_MEMBER_EMAIL");
@@ -160,7 +161,7 @@ async fn who_is_not_deleted_is_not_reactivated(t: Harness) {
     let by_external_id = pb::Member { member_id: "HR-1".to_owned(), ..pending.clone() };
     for member in [active, pending, by_external_id] {
         let reason = "NO_DELETED_MEMBER_FOUND_FOR_REACTIVATION";
-        stays_deleted(&t, &member, Code::FailedPrecondition, &[], reason).await;
+        stays_deleted(&t, &member, Code::FailedPrecondition, &[("member_id", reason)], reason).await;
     }
 }
 
@@ -251,7 +252,7 @@ async fn a_domain_that_was_claimed_meanwhile_is_for_its_organization(t: Harness)
     };
     let owner = clients.create(owner).await.unwrap().into_inner().organization.unwrap().organization_id;
     let reason = "ACTION_NOT_ALLOWED_EMAIL_DOMAIN_IS_CLAIMED";
-    stays_deleted(&t, &member, Code::FailedPrecondition, &[], reason).await;
+    stays_deleted(&t, &member, Code::FailedPrecondition, &[("member_id", reason)], reason).await;
     let own = verified(&t, new_member(&owner, "ada@acme.com")).await;
     delete(&t, &own).await;
     reactivated(&t, &own).await;

@@ -60,7 +60,7 @@ const CASES: &[Case] = &[
     (
         |sent| sent.invite_redirect_url = Some(format!("https://acme.com/{}", "x".repeat(2_032))),
         URL,
-        "ORGANIZATION_LOGO_URL_TOO_LONG",
+        "INVALID_URL",
     ),
     (|sent| sent.locale = Some(String::new()), LOCALE, BAD_LOCALE),
     (|sent| sent.locale = Some("EN".into()), LOCALE, BAD_LOCALE),

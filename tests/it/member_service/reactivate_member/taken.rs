@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 use tonic::Code;
@@ -12,19 +13,18 @@ use crate::harness::members::{invitation, member_update, new_member};
 use crate::harness::refusal::{Refusal, refused};
 use crate::harness::{Harness, on_both_backends};
 use crate::member_service::delete_member::deleted;
+use crate::member_service::written::events;
 
 on_both_backends!(
     the_address_is_that_of_another_member,
     the_address_is_one_that_another_member_had,
-    the_external_id_and_the_phone_number_are_those_of_others,
+    the_external_id_and_the_phone_number_stay_with_others,
     another_deleted_member_takes_nothing,
     another_organization_takes_nothing,
     retired_addresses_come_back_unless_others_have_them,
     one_of_many_gets_the_address,
 );
 
-const NUMBER: (&str, &str) = ("mfa_phone_number", "DUPLICATE_MEMBER_PHONE_NUMBER");
-const EXTERNAL_ID: (&str, &str) = ("external_id", "DUPLICATE_MEMBER_EXTERNAL_ID");
 const TAKEN: &str = "REACTIVATION_EMAIL_BELONGS_TO_ANOTHER_MEMBER";
 
 async fn organization(t: &Harness) -> String {
@@ -76,19 +76,30 @@ fn having(id: &str, address: &str, number: &str, external_id: &str) -> pb::Creat
     }
 }
 
-async fn the_external_id_and_the_phone_number_are_those_of_others(t: Harness) {
+async fn the_external_id_and_the_phone_number_stay_with_others(t: Harness) {
     let id = organization(&t).await;
     let member = verified(&t, having(&id, "ada@acme.com", "+15005550006", "HR-1a")).await;
+    let update = pb::UpdateMemberRequest {
+        default_mfa_method: Some("sms_otp".to_owned()),
+        ..member_update(&id, &member.member_id)
+    };
+    t.clients().update_member(update).await.unwrap();
     delete(&t, &member).await;
     let bob = verified(&t, having(&id, "bob@acme.com", "", "hr-1A")).await;
-    stays_deleted(&t, &member, Code::AlreadyExists, &[EXTERNAL_ID], EXTERNAL_ID.1).await;
-    let eve = verified(&t, having(&id, "eve@acme.com", "+15005550006", "")).await;
-    stays_deleted(&t, &member, Code::AlreadyExists, &[NUMBER, EXTERNAL_ID], NUMBER.1).await;
-    delete(&t, &bob).await;
-    stays_deleted(&t, &member, Code::AlreadyExists, &[NUMBER], NUMBER.1).await;
-    delete(&t, &eve).await;
     let found = reactivated(&t, &member).await;
-    assert_eq!((found.mfa_phone_number, found.external_id), (member.mfa_phone_number, member.external_id));
+    assert_eq!((found.external_id, &found.mfa_phone_number), (None, &member.mfa_phone_number));
+    delete(&t, &member).await;
+    verified(&t, having(&id, "eve@acme.com", "+15005550006", "")).await;
+    let found = reactivated(&t, &member).await;
+    assert_eq!((found.mfa_phone_number.as_str(), found.default_mfa_method.as_str()), ("", ""));
+    let kept = t.clients().member_by_id(&id, &bob.member_id).await.unwrap();
+    assert_eq!(kept.external_id.as_deref(), Some("hr-1A"));
+    let told: Vec<_> = events(&t, "member.reactivated").await.into_iter().map(|told| told.data).collect();
+    let fields = ["status", "mfa_phone_number", "default_mfa_method"];
+    assert_eq!(
+        told,
+        [json!({"changed_fields": ["status", "external_id"]}), json!({"changed_fields": fields})]
+    );
 }
 
 async fn another_deleted_member_takes_nothing(t: Harness) {

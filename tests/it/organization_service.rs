@@ -1,5 +1,8 @@
 mod create_organization;
+mod delete_organization;
+mod delete_organization_external_id;
 mod get_organization;
+mod get_organization_metrics;
 mod update_organization;
 
 pub(crate) use create_organization::everything;
@@ -107,4 +110,16 @@ fn event(kind: &str, organization_id: &str, request_id: &str, data: Json) -> Eve
         request_id: request_id.to_owned(),
         data,
     }
+}
+
+/// The source of the numbers from 1 in a column `n`, and what makes a UUID, for statements past the API.
+fn numbers(t: &Harness, count: i64) -> (String, &'static str) {
+    if t.on_servers() {
+        return (format!("generate_series(1, {count}) AS numbers (n)"), "gen_random_uuid()");
+    }
+    let numbers = format!(
+        "(WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count}) \
+         SELECT n FROM numbers) AS numbers"
+    );
+    (numbers, "randomblob(16)")
 }

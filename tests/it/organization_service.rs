@@ -3,6 +3,7 @@ mod delete_organization;
 mod delete_organization_external_id;
 mod get_organization;
 mod get_organization_metrics;
+mod search_organizations;
 mod update_organization;
 
 pub(crate) use create_organization::everything;

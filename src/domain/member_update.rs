@@ -12,6 +12,9 @@ use super::phone_number::PhoneNumber;
 use super::reason::Violation;
 use super::slug::ExternalId;
 
+/// The most retired addresses of a member: all of them are part of every answer about it.
+pub const MAX_RETIRED: usize = 100;
+
 /// What is to change. `None`: stays.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MemberUpdate {
@@ -48,6 +51,9 @@ pub enum MemberUpdateError {
     /// The member has another phone number.
     #[error("the member has another phone number")]
     SecondPhoneNumber,
+    /// The member has as many retired addresses as it may.
+    #[error("the member has {MAX_RETIRED} retired addresses")]
+    TooManyAddresses,
     /// The member does not have the factor that is to be the default.
     #[error("the member lacks the default factor")]
     MissingFactor,
@@ -108,6 +114,9 @@ impl MemberUpdate {
         }
         if let Some(address) = self.email_address {
             after.move_to(address, email_id, self.unlink_email);
+            if after.retired_email_addresses.len() > MAX_RETIRED {
+                return Err(MemberUpdateError::TooManyAddresses);
+            }
         }
         Ok(after.changed_since(before, now))
     }

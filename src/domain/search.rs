@@ -24,7 +24,7 @@ pub const MAX_OPERANDS: usize = 20;
 pub const MAX_VALUES: usize = 1_000;
 
 /// The fewest characters of a text that is looked for inside other texts: an index of trigrams finds
-/// nothing shorter.
+/// nothing shorter. Three letters or digits in a row, that is; without them a rare text takes long.
 pub const MIN_SUBSTRING: usize = 3;
 
 /// The most characters of such a text.

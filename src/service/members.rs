@@ -137,7 +137,7 @@ impl Service {
         &self,
         call: &Call,
         target: &MemberTarget,
-        change: impl Fn(&mut Member) -> Result<(), Error>,
+        change: impl Fn(&mut Member) -> Result<(), Error> + Sync + Send,
     ) -> Result<MemberAnswer, Error> {
         let mint = Mint::new(&*self.parts.clock, &*self.parts.entropy);
         let outcome = self

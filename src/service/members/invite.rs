@@ -209,9 +209,9 @@ fn apply(
     };
     update.apply(member, member.email_id, mint.now).map_err(|error| match error {
         MemberUpdateError::Invalid(violations) => Error::Invalid(violations),
-        // Nothing about second factors is sent.
-        error @ (MemberUpdateError::SecondPhoneNumber | MemberUpdateError::MissingFactor) => {
-            Error::internal(error)
-        }
+        // Nothing about addresses and second factors is sent.
+        error @ (MemberUpdateError::SecondPhoneNumber
+        | MemberUpdateError::TooManyAddresses
+        | MemberUpdateError::MissingFactor) => Error::internal(error),
     })
 }

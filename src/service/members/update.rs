@@ -2,7 +2,7 @@
 
 use crate::domain::call::Call;
 use crate::domain::event::{Event, EventType};
-use crate::domain::member_update::{MemberUpdate, MemberUpdateError};
+use crate::domain::member_update::{MAX_RETIRED, MemberUpdate, MemberUpdateError};
 use crate::domain::reason::{Reason, Violation};
 use crate::service::Service;
 use crate::service::error::Error;
@@ -69,6 +69,13 @@ fn refusal(error: MemberUpdateError) -> Error {
             "mfa_phone_number",
             Reason::DuplicateMemberPhoneNumberForMember,
             "the member has another phone number; delete that first",
+        )),
+        MemberUpdateError::TooManyAddresses => Error::invalid(Violation::new(
+            "email_address",
+            Reason::InvalidArgument,
+            format!(
+                "the member has {MAX_RETIRED} retired addresses; unlink one, or the one that is given up"
+            ),
         )),
         MemberUpdateError::MissingFactor => Error::precondition(
             Reason::DefaultMfaMemberMissingFactor,

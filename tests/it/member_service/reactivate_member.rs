@@ -161,7 +161,7 @@ async fn who_is_not_deleted_is_not_reactivated(t: Harness) {
     let by_external_id = pb::Member { member_id: "HR-1".to_owned(), ..pending.clone() };
     for member in [active, pending, by_external_id] {
         let reason = "NO_DELETED_MEMBER_FOUND_FOR_REACTIVATION";
-        stays_deleted(&t, &member, Code::FailedPrecondition, &[("member_id", reason)], reason).await;
+        stays_deleted(&t, &member, Code::FailedPrecondition, &[], reason).await;
     }
 }
 

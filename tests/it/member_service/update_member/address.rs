@@ -19,6 +19,7 @@ on_both_backends!(
     retired_addresses_stay_in_their_order,
     a_new_address_is_not_verified,
     a_role_by_domain_ends_with_the_verified_address,
+    a_member_has_a_hundred_retired_addresses_at_most,
     an_address_on_a_domain_that_another_organization_has_claimed_is_refused,
     the_addresses_of_other_organizations_are_free,
     a_deleted_members_address_is_free,
@@ -173,6 +174,17 @@ async fn a_role_by_domain_ends_with_the_verified_address(t: Harness) {
     assert_eq!(after.roles, direct(&["stytch_admin"]));
 }
 
+async fn a_member_has_a_hundred_retired_addresses_at_most(t: Harness) {
+    let (_, ada) = acme(&t).await;
+    for number in 0..100 {
+        updated(&t, moved(&ada, &format!("ada{number}@acme.com"))).await;
+    }
+    let fields = [("email_address", "INVALID_ARGUMENT")];
+    let one_more = moved(&ada, "countess@acme.com");
+    refuses(&t, one_more, Code::InvalidArgument, "INVALID_ARGUMENT", &fields).await;
+    assert_eq!(updated(&t, unlinked(&ada, "countess@acme.com")).await.retired_email_addresses.len(), 100);
+}
+
 async fn an_address_on_a_domain_that_another_organization_has_claimed_is_refused(t: Harness) {
     const CLAIMED: &str = "ACTION_NOT_ALLOWED_EMAIL_DOMAIN_IS_CLAIMED";
     let clients = t.clients();
@@ -182,12 +194,33 @@ async fn an_address_on_a_domain_that_another_organization_has_claimed_is_refused
         ..organization(name)
     };
     clients.create(claiming("Globex", "globex.com")).await.unwrap();
-    refuses(&t, moved(&ada, "ada@globex.com"), Code::FailedPrecondition, CLAIMED, &[]).await;
-    refuses(&t, unlinked(&ada, "ada@GLOBEX.com"), Code::FailedPrecondition, CLAIMED, &[]).await;
+    refuses(
+        &t,
+        moved(&ada, "ada@globex.com"),
+        Code::FailedPrecondition,
+        CLAIMED,
+        &[("email_address", CLAIMED)],
+    )
+    .await;
+    refuses(
+        &t,
+        unlinked(&ada, "ada@GLOBEX.com"),
+        Code::FailedPrecondition,
+        CLAIMED,
+        &[("email_address", CLAIMED)],
+    )
+    .await;
     updated(&t, moved(&ada, "ada@mail.globex.com")).await;
     // An own retired address is on a claimed domain now.
     clients.create(claiming("Initech", "acme.com")).await.unwrap();
-    refuses(&t, moved(&ada, "ada@acme.com"), Code::FailedPrecondition, CLAIMED, &[]).await;
+    refuses(
+        &t,
+        moved(&ada, "ada@acme.com"),
+        Code::FailedPrecondition,
+        CLAIMED,
+        &[("email_address", CLAIMED)],
+    )
+    .await;
     // Who is there already can stay, and change.
     let before = clients.member(&acme.organization_id, "grace@hooli.com").await;
     clients.create(claiming("Hooli", "hooli.com")).await.unwrap();

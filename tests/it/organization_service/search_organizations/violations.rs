@@ -215,8 +215,9 @@ async fn everything_is_told_at_once(t: Harness) {
         ("query.operands[4].filter_value", EXPECTED_BOOLEAN),
     ];
     violates(&t, request.clone(), &expected).await;
-    // A page of a query that can't be read is not judged.
-    violates(&t, Request { cursor: "?".to_owned(), limit: Some(0), ..request }, &expected).await;
+    // Whether a cursor belongs to a query that can't be read is not judged.
+    let with_limit = [&[("limit", "USER_SEARCH_INVALID_LIMIT")][..], &expected].concat();
+    violates(&t, Request { cursor: "?".to_owned(), limit: Some(0), ..request }, &with_limit).await;
     let page = Request { cursor: "?".to_owned(), limit: Some(0), query: None };
     let expected = [("cursor", "USER_SEARCH_INVALID_CURSOR"), ("limit", "USER_SEARCH_INVALID_LIMIT")];
     violates(&t, page, &expected).await;

@@ -1,0 +1,1 @@
+-- Nothing: this engine walks the organizations in page order.

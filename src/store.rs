@@ -1,6 +1,6 @@
 //! What was bought, kept for good: Postgres, or the embedded SQLite. SQL lives here and nowhere else.
 //!
-//! Where the two engines differ: what they call differently is in [`Engine`], how they are opened in
+//! Where the two engines differ: what they call differently is in `Engine`, how they are opened in
 //! `connect` and filled in `seed`; the other places are few and counted by a test.
 
 mod chain;

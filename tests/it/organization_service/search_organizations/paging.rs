@@ -1,5 +1,6 @@
 //! Pages, cursors and totals.
 
+use prost::Message as _;
 use serde_json::json;
 use tonic::Code;
 use vestibule::pb;
@@ -18,6 +19,7 @@ on_both_backends!(
     a_mangled_cursor_is_refused,
     a_walk_meets_once_what_was_there_throughout,
     totals_are_exact_up_to_ten_thousand,
+    a_page_is_no_larger_than_clients_accept,
 );
 
 const CURSOR: &str = "USER_SEARCH_INVALID_CURSOR";
@@ -210,4 +212,29 @@ async fn totals_are_exact_up_to_ten_thousand(t: Harness) {
     let few = query(AND, &[("organization_name_fuzzy", json!("me 999"))]);
     assert_eq!(total(few).await.0, 11);
     assert_eq!(read(&t, &acme.organization_id).await, acme);
+}
+
+async fn a_page_is_no_larger_than_clients_accept(t: Harness) {
+    let label = |letter: &str| letter.repeat(60);
+    let mut all = Vec::new();
+    for number in 0..180 {
+        let domain = |index| format!("{}.{}.{}.a{number}-{index}.com", label("a"), label("b"), label("c"));
+        let request = pb::CreateOrganizationRequest {
+            email_allowed_domains: (0..100).map(domain).collect(),
+            ..organization("Large")
+        };
+        all.push(later(&t, request).await.organization_id);
+    }
+    all.reverse();
+    let whole = Request { limit: Some(1_000), ..Request::default() };
+    let answer = t.clients().search_organizations(whole).await.unwrap().into_inner();
+    assert!((2 << 20..4 << 20).contains(&answer.encoded_len()), "{}", answer.encoded_len());
+    assert!(answer.organizations.len() < 180);
+    let metadata = answer.results_metadata.unwrap();
+    assert_eq!(metadata.total, 180);
+    let rest = Request { limit: Some(1_000), cursor: metadata.next_cursor, query: None };
+    let (rest, metadata) = page(&t, rest).await;
+    assert_eq!((metadata.total, metadata.next_cursor.as_str()), (180, ""));
+    let found = answer.organizations.into_iter().chain(rest).map(|found| found.organization_id);
+    assert_eq!(found.collect::<Vec<_>>(), all);
 }

@@ -3,7 +3,9 @@
 //! Where the two engines differ: what they call differently is in `Engine`, how they are opened in
 //! `connect` and filled in `seed`; the other places are few and counted by a test.
 
+mod admins;
 mod chain;
+mod claims;
 mod connect;
 mod constraint;
 mod events;
@@ -21,6 +23,7 @@ mod sessions;
 mod suspicion;
 mod sweep;
 mod transaction;
+mod unique;
 
 use std::error::Error as StdError;
 use std::pin::pin;
@@ -32,17 +35,18 @@ use sea_orm::{
     TransactionTrait as _, Value,
 };
 
+pub use admins::Admins;
+pub use claims::NamesTaken;
 pub use connect::{ConnectError, connect_postgres, open_sqlite};
 pub use constraint::{CONSTRAINTS, Constraint};
 pub use idempotency::{KeptAnswer, StoredAnswer};
 pub use keys::SealedKey;
-pub use members::{Admins, Unique};
 pub use migrations::{MigrateError, SchemaError, migrate_postgres};
-pub use organizations::NamesTaken;
 pub use receipts::{Receipt, ReplayTarget};
 pub use record::{Creation, DiscoveryCreation, Purchase};
 pub use seed::{SeedError, seed_postgres};
 pub use transaction::{Lock, Transaction};
+pub use unique::Unique;
 
 use suspicion::Suspicion;
 

@@ -1,15 +1,12 @@
 //! Members with their addresses.
 
-use std::collections::HashSet;
-
 use sea_orm::{QueryResult, Value};
 use uuid::Uuid;
 
 use super::chain::{Chain, Column};
 use super::parameters::Parameters;
-use super::{Engine, Error, Lock, Store, Transaction, column, json_column, json_value};
+use super::{Error, Lock, Store, Transaction, column, json_column, json_value};
 use crate::domain::email_address::EmailAddress;
-use crate::domain::email_domain::EmailDomain;
 use crate::domain::ids::{EmailId, MemberId, OrganizationId};
 use crate::domain::member::{Member, MemberName, MemberStatus, RetiredEmailAddress};
 use crate::domain::organization_settings::MfaMethod;
@@ -151,50 +148,6 @@ fn named(organization: OrganizationId, name: &MemberName) -> (&'static str, Vec<
     }
 }
 
-/// What only one member of an organization can have.
-#[derive(Clone, Default, PartialEq)]
-pub struct Unique {
-    /// Addresses.
-    pub email_addresses: HashSet<String>,
-    /// External ids, in lower case.
-    pub external_ids: HashSet<String>,
-    /// Phone numbers.
-    pub phone_numbers: HashSet<String>,
-}
-
-/// Addresses and numbers never reach logs.
-impl std::fmt::Debug for Unique {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Unique(<redacted>)")
-    }
-}
-
-impl Unique {
-    /// What these members have, or are to have.
-    #[must_use]
-    pub fn of<'a>(members: impl IntoIterator<Item = &'a Member>) -> Self {
-        let mut unique = Self::default();
-        for member in members {
-            let retired = member.retired_email_addresses.iter().map(|retired| &retired.email_address);
-            let addresses = std::iter::once(&member.email_address).chain(retired);
-            unique.email_addresses.extend(addresses.map(|address| address.as_str().to_owned()));
-            unique.external_ids.extend(member.external_id.as_ref().map(ExternalId::key));
-            let number = member.mfa_phone_number.as_ref();
-            unique.phone_numbers.extend(number.map(|number| number.as_str().to_owned()));
-        }
-        unique
-    }
-}
-
-/// Whether an organization has admins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Admins {
-    /// One who is active.
-    pub active: bool,
-    /// One who is not deleted.
-    pub any: bool,
-}
-
 impl Store {
     /// Reads a member whole, deleted ones too.
     ///
@@ -232,87 +185,6 @@ impl Store {
         let list = parameters.any_id(ids.iter().map(|id| id.uuid()));
         let sql = select(&format!("members.id {list}"));
         members(&self.query(&sql, parameters.values()).await?)
-    }
-
-    /// What of this members of the organization have, other than `except`.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`], [`Error::Corrupt`].
-    pub async fn members_have(
-        &self,
-        organization: OrganizationId,
-        except: Option<MemberId>,
-        wanted: &Unique,
-    ) -> Result<Unique, Error> {
-        let mut taken = Unique::default();
-        for (kind, sql, values) in wanted.queries(self.engine, organization, except) {
-            taken.add(kind, &self.query(&sql, values).await?)?;
-        }
-        Ok(taken)
-    }
-}
-
-/// A kind of what only one member of an organization can have.
-#[derive(Clone, Copy)]
-enum Kind {
-    EmailAddress,
-    ExternalId,
-    PhoneNumber,
-}
-
-impl Unique {
-    /// The queries that tell who else has this.
-    fn queries(
-        &self,
-        engine: Engine,
-        organization: OrganizationId,
-        except: Option<MemberId>,
-    ) -> Vec<(Kind, String, Vec<Value>)> {
-        let places = [
-            (Kind::EmailAddress, &self.email_addresses, "email_address", "live"),
-            (
-                Kind::ExternalId,
-                &self.external_ids,
-                "lower(external_id)",
-                "external_id IS NOT NULL AND status <> 'deleted'",
-            ),
-            (
-                Kind::PhoneNumber,
-                &self.phone_numbers,
-                "mfa_phone_number",
-                "mfa_phone_number <> '' AND status <> 'deleted'",
-            ),
-        ];
-        let wanted = places.into_iter().filter(|(_, wanted, ..)| !wanted.is_empty());
-        let query = wanted.map(|(kind, wanted, value, condition)| {
-            let (table, member) = match kind {
-                Kind::EmailAddress => ("member_email_addresses", "member_id"),
-                Kind::ExternalId | Kind::PhoneNumber => ("members", "id"),
-            };
-            let mut parameters = Parameters::of(engine);
-            let organization = parameters.add(organization.uuid());
-            // No member has the nil id.
-            let except = parameters.add(except.map_or(Uuid::nil(), MemberId::uuid));
-            let list = parameters.any_text(wanted.iter().map(String::as_str));
-            let sql = format!(
-                "SELECT {value} AS taken FROM {table} WHERE organization_id = {organization} \
-                 AND {member} <> {except} AND {condition} AND {value} {list}"
-            );
-            (kind, sql, parameters.values())
-        });
-        query.collect()
-    }
-
-    fn add(&mut self, kind: Kind, rows: &[QueryResult]) -> Result<(), Error> {
-        let set = match kind {
-            Kind::EmailAddress => &mut self.email_addresses,
-            Kind::ExternalId => &mut self.external_ids,
-            Kind::PhoneNumber => &mut self.phone_numbers,
-        };
-        for row in rows {
-            set.insert(column(row, "taken")?);
-        }
-        Ok(())
     }
 }
 
@@ -450,52 +322,6 @@ impl Transaction {
     pub async fn sessions_end(&self, member: MemberId) -> Result<(), Error> {
         self.execute("DELETE FROM sessions WHERE member_id = $1", vec![member.uuid().into()]).await?;
         Ok(())
-    }
-
-    /// What of this other members of the organization have.
-    ///
-    /// # Errors
-    /// As [`Error`] says.
-    pub async fn others_have(&self, member: &Member, wanted: &Unique) -> Result<Unique, Error> {
-        let mut taken = Unique::default();
-        for (kind, sql, values) in wanted.queries(self.engine, member.organization_id, Some(member.id)) {
-            taken.add(kind, &self.query(&sql, values).await?)?;
-        }
-        Ok(taken)
-    }
-
-    /// Which admins the organization has besides `except`: members who are assigned the role, and those
-    /// with a verified address on one of the domains that give it.
-    ///
-    /// # Errors
-    /// As [`Error`] says.
-    pub async fn admins(
-        &self,
-        organization: OrganizationId,
-        domains: &[EmailDomain],
-        except: Option<MemberId>,
-    ) -> Result<Admins, Error> {
-        let mut parameters = Parameters::of(self.engine);
-        let organization = parameters.add(organization.uuid());
-        // No member has the nil id.
-        let except = parameters.add(except.map_or(Uuid::nil(), MemberId::uuid));
-        let list = parameters.any_text(domains.iter().map(EmailDomain::as_str));
-        let assigned = self.engine.assigned_admin();
-        let exists = |status: &str| {
-            format!(
-                "(EXISTS (SELECT 1 FROM members WHERE organization_id = {organization} AND {status} \
-                 AND {assigned} AND id <> {except}) \
-                 OR EXISTS (SELECT 1 FROM member_email_addresses AS addresses \
-                 JOIN members ON members.id = addresses.member_id AND {status} \
-                 WHERE addresses.organization_id = {organization} AND addresses.domain {list} \
-                 AND addresses.verified AND addresses.live AND addresses.status = 'current' \
-                 AND members.id <> {except}))"
-            )
-        };
-        let (active, any) = (exists("members.status = 'active'"), exists("members.status <> 'deleted'"));
-        let sql = format!("SELECT {active} AS active, {any} AS any_one");
-        let row = self.query_one(&sql, parameters.values()).await?.ok_or(Error::Corrupt("members"))?;
-        Ok(Admins { active: column(&row, "active")?, any: column(&row, "any_one")? })
     }
 }
 

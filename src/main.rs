@@ -49,7 +49,7 @@ async fn serve(config: &Config) -> Outcome {
     let http = app::listen(config.http_address).await?;
     let shutdown = Shutdown::default();
     let signals = TaskTracker::new();
-    signals.spawn(shutdown.clone().follow_signals());
+    signals.spawn(shutdown.clone().catch_signals()?);
     tracing::info!(grpc = %grpc.local_addr()?, http = %http.local_addr()?, "serving");
     app.serve(grpc, http, shutdown).await?;
     Ok(ExitCode::SUCCESS)

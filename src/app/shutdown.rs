@@ -13,22 +13,23 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// Follows SIGTERM and SIGINT until the shutdown is hard.
+    /// Catches SIGTERM and SIGINT from now on; the future follows them until the shutdown is hard.
     ///
     /// # Errors
     /// When the operating system does not let the process handle signals.
-    pub async fn follow_signals(self) -> std::io::Result<()> {
+    pub fn catch_signals(self) -> std::io::Result<impl Future<Output = ()> + Send> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        for stop in [&self.soft, &self.hard] {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-                () = self.hard.cancelled() => return Ok(()),
+        Ok(async move {
+            for stop in [&self.soft, &self.hard] {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                    () = self.hard.cancelled() => return,
+                }
+                tracing::info!(hard = self.soft.is_cancelled(), "shutting down");
+                stop.cancel();
             }
-            tracing::info!(hard = self.soft.is_cancelled(), "shutting down");
-            stop.cancel();
-        }
-        Ok(())
+        })
     }
 }

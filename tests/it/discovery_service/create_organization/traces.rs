@@ -80,7 +80,10 @@ async fn events_tell_who_did_what_and_no_more(t: Harness) {
             event("session.created", Some(member), Some(session)),
         ]
     );
-    let stored = format!("{:?}", events(&t).await);
+    // The ids are left out: random digits spell "ada" now and then, and hold nothing else.
+    let told = events(&t).await.into_iter();
+    let told: Vec<_> = told.map(|(kind, .., caller, call, data)| (kind, caller, call, data)).collect();
+    let stored = format!("{told:?}");
     for private in ["ada", "acme.com", "Ada Lovelace", "Analytical", "s3cr3t", "cl41m", "subject-1", &token] {
         assert!(!stored.contains(private), "{private} in {stored}");
     }

@@ -77,6 +77,19 @@ pub enum Selection<F> {
     Any(Vec<F>),
 }
 
+impl<F> Selection<F> {
+    /// The filters, and whether a row must match every one of them; `None`: no row matches.
+    #[must_use]
+    pub fn filters(&self) -> Option<(&[F], bool)> {
+        match self {
+            Self::Nothing => None,
+            Self::Everything => Some((&[], true)),
+            Self::All(filters) => Some((filters, true)),
+            Self::Any(filters) => Some((filters, false)),
+        }
+    }
+}
+
 impl<F> Query<F> {
     /// Decides the constants.
     #[must_use]

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::Service;
 use super::error::Error;
 use super::mint::Mint;
-use super::organizations::OrganizationTarget;
+use super::organizations::hold_organization;
 use super::organizations::update::admin_domains;
 use super::write::Failure;
 use crate::domain::call::Call;
@@ -75,14 +75,6 @@ impl MemberTarget {
         }
         Ok(MemberAnswer { member, organization })
     }
-}
-
-async fn hold_organization(
-    transaction: &Transaction,
-    name: &OrganizationName,
-    lock: Lock,
-) -> Result<Organization, Error> {
-    OrganizationTarget { organization: name.clone(), etag: None }.hold(transaction, lock).await
 }
 
 /// Refuses addresses on domains that other organizations have claimed, each by the path of its field.

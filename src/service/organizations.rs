@@ -30,14 +30,22 @@ pub struct OrganizationTarget {
 impl OrganizationTarget {
     /// Holds the organization, if it is what the caller thinks it is.
     pub(super) async fn hold(&self, transaction: &Transaction, lock: Lock) -> Result<Organization, Error> {
-        let organization = transaction.organization_hold(&self.organization, lock).await?;
-        let organization = organization.ok_or_else(Error::organization_not_found)?;
+        let organization = hold_organization(transaction, &self.organization, lock).await?;
         let current = etag(organization.id.uuid(), organization.version);
         if self.etag.as_ref().is_some_and(|etag| *etag != current) {
             return Err(Error::Stale);
         }
         Ok(organization)
     }
+}
+
+/// Holds an organization, whatever it is.
+pub(super) async fn hold_organization(
+    transaction: &Transaction,
+    name: &OrganizationName,
+    lock: Lock,
+) -> Result<Organization, Error> {
+    transaction.organization_hold(name, lock).await?.ok_or_else(Error::organization_not_found)
 }
 
 impl Service {

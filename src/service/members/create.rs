@@ -12,8 +12,9 @@ use crate::domain::phone_number::PhoneNumber;
 use crate::domain::slug::ExternalId;
 use crate::service::Service;
 use crate::service::error::Error;
-use crate::service::members::{hold_organization, refuse_claimed};
+use crate::service::members::refuse_claimed;
 use crate::service::mint::Mint;
+use crate::service::organizations::hold_organization;
 use crate::store::Lock;
 
 /// The members to create.

@@ -13,8 +13,9 @@ use crate::domain::reason::{Reason, Violation};
 use crate::service::Service;
 use crate::service::error::Error;
 use crate::service::members::create::NewMember;
-use crate::service::members::{MemberAnswer, hold_organization, keeps_an_admin, refuse_claimed};
+use crate::service::members::{MemberAnswer, keeps_an_admin, refuse_claimed};
 use crate::service::mint::Mint;
+use crate::service::organizations::hold_organization;
 use crate::service::write::Failure;
 use crate::store::{Constraint, Lock, Transaction};
 

@@ -29,11 +29,8 @@ impl Store {
         deleted: bool,
         page: Page,
     ) -> Result<FoundIds, Error> {
-        let (filters, every): (&[Filter], _) = match selection {
-            Selection::Nothing => return Ok(FoundIds::none()),
-            Selection::Everything => (&[], true),
-            Selection::All(filters) => (filters, true),
-            Selection::Any(filters) => (filters, false),
+        let Some((filters, every)) = selection.filters() else {
+            return Ok(FoundIds::none());
         };
         let search = Search { engine: self.engine, filters, every, deleted };
         let wanted = room(page) + 1;

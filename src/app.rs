@@ -26,7 +26,7 @@ use crate::domain::ids::ProjectId;
 use crate::domain::rbac::PolicyError;
 use crate::entropy::Entropy;
 use crate::kv::{self, Keeper, ProcessKeeper, RedisKeeper};
-use crate::service::signing_keys::{self, Keys, LoadError};
+use crate::service::signing_keys::{KeyTools, Keys, LoadError};
 use crate::service::{Parts, Service};
 use crate::store::{self, Store};
 use crate::telemetry::chain;
@@ -39,6 +39,9 @@ use shutdown::Shutdown;
 
 /// How long receipts and the answers of idempotency keys are kept.
 const KEPT: Duration = Duration::from_hours(24);
+
+/// How often the signing keys are read again: other replicas and people make and revoke them.
+const KEYS_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How often what has served its time is removed.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
@@ -133,11 +136,15 @@ impl App {
             (Backend::Embedded, Some(data_dir)) => store::open_sqlite(&data_dir.database(), timeout).await?,
             (Backend::Embedded, None) => return Err(ConfigError::OneUrl.into()),
         };
-        let sources = (&*clock, &*entropy);
-        let keys =
-            signing_keys::load(&store, &sealing_key, sources, config.environment, config.jwt_algorithm)
-                .await?;
-        let Keys { project, signing_key, public_keys } = keys;
+        let (project, keys) = Keys::agree(KeyTools {
+            store: store.clone(),
+            sealing_key: sealing_key.clone(),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            environment: config.environment,
+            rotation: config.key_rotation()?,
+        })
+        .await?;
         let keeper = keeper(&backend, project, &clock).await?;
         let tasks = TaskTracker::new();
         let issuer = config
@@ -150,8 +157,7 @@ impl App {
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
             sealing_key,
-            signing_key,
-            public_keys,
+            keys,
             issuer: Issuer { issuer, project, environment: config.environment },
             common_domains: Arc::clone(&common_domains),
             tasks: tasks.clone(),
@@ -188,6 +194,7 @@ impl App {
         let stop_listening = CancellationToken::new();
         let background = TaskTracker::new();
         background.spawn(readiness::watch(reporter.clone(), store.clone(), keeper, shutdown.soft.clone()));
+        background.spawn(refresh_keys(api.service.clone(), shutdown.soft.clone()));
         background.spawn(sweep(store.clone(), clock, shutdown.soft.clone()));
         background.spawn(lame_duck_passes(reporter, lame_duck, shutdown.clone(), stop_listening.clone()));
         background.close();
@@ -267,6 +274,27 @@ async fn sweep(store: Store, clock: Arc<dyn Clock>, stop: CancellationToken) {
             () = tokio::time::sleep(pause) => {}
             () = stop.cancelled() => return,
         }
+    }
+}
+
+async fn refresh_keys(service: Service, stop: CancellationToken) {
+    let mut out_of_date = false;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(KEYS_INTERVAL) => {}
+            () = stop.cancelled() => return,
+        }
+        let outcome = tokio::select! {
+            outcome = service.refresh_keys() => outcome,
+            () = stop.cancelled() => return,
+        };
+        if let Err(error) = &outcome
+            && !out_of_date
+        {
+            let error = chain(error);
+            tracing::warn!(error, "the signing keys could not be read again; trying until they can");
+        }
+        out_of_date = outcome.is_err();
     }
 }
 

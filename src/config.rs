@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::domain::ids::Environment;
 use crate::domain::jwt_algorithm::JwtAlgorithm;
+use crate::domain::key_rotation::{MAX_PERIOD, MIN_LEAD, Rotation};
 
 /// From a verified identity to a member session of one organization.
 #[derive(Debug, Parser)]
@@ -101,6 +102,15 @@ pub struct Config {
     #[arg(long, global = true, env = "VESTIBULE_JWT_ALGORITHM", value_enum, default_value = "ES256")]
     pub jwt_algorithm: JwtAlgorithm,
 
+    /// How long a key signs JWTs before the next one does. At least twice the overlap, at most 10 years.
+    #[arg(long, global = true, env = "VESTIBULE_JWT_KEY_PERIOD", default_value = "180days", value_parser = jwt_key_period)]
+    pub jwt_key_period: Duration,
+
+    /// How long a key is published before it signs, and how long after the end of its signing. At least
+    /// 15m.
+    #[arg(long, global = true, env = "VESTIBULE_JWT_KEY_OVERLAP", default_value = "30days", value_parser = jwt_key_overlap)]
+    pub jwt_key_overlap: Duration,
+
     /// The `iss` claim of JWTs. By default `vestibule/` and the project id.
     #[arg(long, global = true, env = "VESTIBULE_JWT_ISSUER")]
     pub jwt_issuer: Option<String>,
@@ -172,6 +182,9 @@ pub enum ConfigError {
     /// An address that others can reach.
     #[error("--{0} must be a loopback address: calls are not authenticated")]
     NotLoopback(&'static str),
+    /// Keys that would hardly ever be alone.
+    #[error("--jwt-key-period must be at least twice --jwt-key-overlap")]
+    KeyPeriod,
     /// A log filter that can't be read.
     #[error("--log-filter is neither a level nor a list of directives")]
     LogFilter,
@@ -208,6 +221,7 @@ impl Config {
         }
         // An empty variable is how some orchestrators say that there is none.
         let given = |url: &Option<SecretString>| url.clone().filter(|url| !url.expose_secret().is_empty());
+        self.key_rotation()?;
         let backend = match (given(&self.database_url), given(&self.redis_url)) {
             (Some(database_url), Some(redis_url)) => Backend::Servers { database_url, redis_url },
             (None, None) if self.environment == Environment::Live => {
@@ -220,6 +234,18 @@ impl Config {
             return Err(ConfigError::SealingKeyMissing);
         }
         Ok(backend)
+    }
+
+    /// How signing keys are rotated.
+    ///
+    /// # Errors
+    /// [`ConfigError::KeyPeriod`].
+    pub fn key_rotation(&self) -> Result<Rotation, ConfigError> {
+        let (period, overlap) = (self.jwt_key_period, self.jwt_key_overlap);
+        if period < overlap.saturating_mul(2) {
+            return Err(ConfigError::KeyPeriod);
+        }
+        Ok(Rotation { algorithm: self.jwt_algorithm, period, overlap })
     }
 
     /// The settings as `name = value` lines, without secrets.
@@ -235,6 +261,8 @@ impl Config {
             data_dir,
             sealing_key_file,
             jwt_algorithm,
+            jwt_key_period,
+            jwt_key_overlap,
             jwt_issuer,
             discovery_organization_creation,
             common_email_domains_file,
@@ -264,6 +292,8 @@ impl Config {
             ("data-dir", data_dir.display().to_string()),
             ("sealing-key-file", path(sealing_key_file)),
             ("jwt-algorithm", jwt_algorithm.as_str().to_owned()),
+            ("jwt-key-period", days(*jwt_key_period)),
+            ("jwt-key-overlap", days(*jwt_key_overlap)),
             ("jwt-issuer", jwt_issuer.clone().unwrap_or_default()),
             ("discovery-organization-creation", discovery_organization_creation.to_string()),
             ("common-email-domains-file", path(common_email_domains_file)),
@@ -282,6 +312,27 @@ impl Config {
 fn max_call_duration(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if duration >= Duration::from_millis(100) { Ok(duration) } else { Err("shorter than 100ms".to_owned()) }
+}
+
+/// Whole days as days: the library's months are 30.44 of them.
+fn days(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    if duration == Duration::from_hours(24 * (seconds / 86_400)) {
+        format!("{}days", seconds / 86_400)
+    } else {
+        humantime::format_duration(duration).to_string()
+    }
+}
+
+fn jwt_key_period(text: &str) -> Result<Duration, String> {
+    let period = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if period <= MAX_PERIOD { Ok(period) } else { Err("longer than 10 years".to_owned()) }
+}
+
+/// Shorter, and verifiers would meet keys that they have not read yet.
+fn jwt_key_overlap(text: &str) -> Result<Duration, String> {
+    let overlap = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if overlap >= MIN_LEAD { Ok(overlap) } else { Err("shorter than 15m".to_owned()) }
 }
 
 /// Shorter, and there is no time to record anything; longer, and a crash locks people out for long.

@@ -13,6 +13,7 @@ pub mod ids;
 pub mod intermediate_session;
 pub mod json;
 pub mod jwt_algorithm;
+pub mod key_rotation;
 pub mod member;
 pub mod member_update;
 pub mod organization;

@@ -21,8 +21,10 @@ use crate::domain::email_domain::CommonDomains;
 use crate::entropy::Entropy;
 use crate::kv::Keeper;
 use crate::store::Store;
-use crate::tokens::jwt::{Issuer, PublicKey, SigningKey};
+use crate::tokens::jwt::Issuer;
 use crate::tokens::sealing::SealingKey;
+
+use signing_keys::Keys;
 
 /// What the use cases work with.
 #[derive(Debug)]
@@ -33,9 +35,7 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub sealing_key: SealingKey,
-    pub signing_key: Arc<SigningKey>,
-    /// Every key whose JWTs may still be alive.
-    pub public_keys: Vec<PublicKey>,
+    pub keys: Keys,
     pub issuer: Issuer,
     pub common_domains: Arc<CommonDomains>,
     /// Work that goes on when its caller is gone; shutting down waits for it.
@@ -57,11 +57,5 @@ impl Service {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         Self { parts: Arc::new(parts) }
-    }
-
-    /// The keys that session JWTs are verified with.
-    #[must_use]
-    pub fn public_keys(&self) -> &[PublicKey] {
-        &self.parts.public_keys
     }
 }

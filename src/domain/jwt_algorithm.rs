@@ -12,6 +12,12 @@ pub enum JwtAlgorithm {
 }
 
 impl JwtAlgorithm {
+    /// The algorithm of a registered name, if it is one of these.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Es256, Self::Rs256].into_iter().find(|algorithm| algorithm.as_str() == name)
+    }
+
     /// The registered name.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -139,6 +139,10 @@ reasons! {
     InvalidEmailForInvites = "INVALID_EMAIL_FOR_INVITES",
     InvalidLocale = "INVALID_LOCALE",
     MemberPhoneNumberNotFound = "MEMBER_PHONE_NUMBER_NOT_FOUND",
+    UnableToParseSessionJwt = "UNABLE_TO_PARSE_SESSION_JWT",
+    JwtInvalidAudience = "JWT_INVALID_AUDIENCE",
+    JwtInvalidIssuer = "JWT_INVALID_ISSUER",
+    JwtInvalidClaims = "JWT_INVALID_CLAIMS",
 }
 
 /// One thing that is wrong with one field of a request.

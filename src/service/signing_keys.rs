@@ -1,22 +1,29 @@
-//! The deployment's id and signing keys: agreed on at start, used at every login.
+//! The deployment's id and signing keys: agreed on at start, rotated as time passes, used at every login.
 
-use std::sync::Arc;
+mod change;
+mod jwts;
+mod ring;
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use time::OffsetDateTime;
+use tokio::sync::Mutex;
 
-use super::Service;
-use super::error::Error;
 use crate::clock::Clock;
 use crate::domain::ids::{Environment, KeyId, ProjectId};
 use crate::domain::jwt_algorithm::JwtAlgorithm;
-use crate::domain::session::MemberSession;
+use crate::domain::key_rotation::{DueKey, KeyLife, Rotation};
 use crate::entropy::Entropy;
 use crate::store::{SealedKey, Store};
-use crate::tokens::jwt::{KeyError, PublicKey, SigningKey, generate};
+use crate::tokens::jwt::{KeyError, generate};
 use crate::tokens::sealing::SealingKey;
 
-/// The generation of the first key of an algorithm.
-const FIRST_GENERATION: i64 = 1;
+pub use change::{ChangeError, Revoked, Rotated, Successor};
+pub use ring::KeyRing;
+
+/// How often the keys are read again because somebody named one that is not known.
+const ASKED_AT_MOST: Duration = Duration::from_secs(1);
 
 /// Why the keys could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -32,85 +39,158 @@ pub enum LoadError {
         "the database belongs to the other environment: set --environment to it, or use another database"
     )]
     OtherEnvironment,
+    /// No server has made a key yet.
+    #[error("the database has no signing keys yet: the first start of a server makes one")]
+    None,
     /// The key that was just kept is not there.
     #[error("the database lost a signing key")]
     Lost,
+    /// The program ends.
+    #[error("no key was made: the program ends")]
+    Interrupted(#[from] tokio::task::JoinError),
 }
 
-/// What replicas agree on.
+/// What reading, opening and making keys takes.
 #[derive(Debug)]
 #[expect(missing_docs, reason = "each field is documented by its type")]
-pub struct Keys {
-    pub project: ProjectId,
-    pub signing_key: Arc<SigningKey>,
-    pub public_keys: Vec<PublicKey>,
+pub struct KeyTools {
+    pub store: Store,
+    pub sealing_key: SealingKey,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub environment: Environment,
+    pub rotation: Rotation,
 }
 
-/// Reads the deployment's id and keys, making them on the first start. Replicas that start together
-/// agree: the database keeps the first.
+/// The keys as this replica knows them.
+#[derive(Debug)]
+pub struct Keys {
+    tools: KeyTools,
+    ring: RwLock<Arc<KeyRing>>,
+    /// Held while the keys are read, so that what was read last is kept. Tells when that was, by the
+    /// monotonic clock.
+    read: Mutex<Option<Duration>>,
+}
+
+/// The keys of the database without their private parts: what a person may see.
 ///
 /// # Errors
-/// [`LoadError`].
-pub async fn load(
-    store: &Store,
-    sealing_key: &SealingKey,
-    (clock, entropy): (&dyn Clock, &dyn Entropy),
-    environment: Environment,
-    algorithm: JwtAlgorithm,
-) -> Result<Keys, LoadError> {
-    let now = clock.now();
-    let proposed = ProjectId::new(entropy.uuid(now));
-    let (project, agreed) = store.project_agree(proposed, environment, now).await?;
-    if agreed != environment {
+/// [`LoadError::Store`], [`LoadError::OtherEnvironment`], [`LoadError::None`].
+pub async fn lives(store: &Store, environment: Environment) -> Result<Vec<KeyLife>, LoadError> {
+    let (_, of) = store.project_find().await?.ok_or(LoadError::None)?;
+    if of != environment {
         return Err(LoadError::OtherEnvironment);
     }
-    let mut sealed = store.signing_keys().await?;
-    if !sealed.iter().any(|key| key.algorithm == algorithm.as_str()) {
-        let id = KeyId::new(entropy.uuid(now));
-        let key = SealedKey {
-            id,
-            algorithm: algorithm.as_str().to_owned(),
-            generation: FIRST_GENERATION,
-            sealed_private_key: generate(id, algorithm, sealing_key, entropy)?,
-        };
-        store.signing_key_keep(&key, now).await?;
-        sealed = store.signing_keys().await?;
-    }
-    let mut signing_key = None;
-    let mut public_keys = Vec::new();
-    for key in sealed {
-        let Some(of) =
-            [JwtAlgorithm::Es256, JwtAlgorithm::Rs256].into_iter().find(|of| of.as_str() == key.algorithm)
-        else {
-            continue;
-        };
-        let opened = SigningKey::open(key.id, of, &key.sealed_private_key, sealing_key, environment)?;
-        public_keys.push(opened.public().clone());
-        if of == algorithm && signing_key.is_none() {
-            signing_key = Some(Arc::new(opened));
-        }
-    }
-    Ok(Keys { project, signing_key: signing_key.ok_or(LoadError::Lost)?, public_keys })
+    let lives: Vec<_> = store.signing_keys().await?.iter().filter_map(life).collect();
+    if lives.is_empty() { Err(LoadError::None) } else { Ok(lives) }
 }
 
-impl Service {
-    /// Signs a session's JWT. `None` for no session.
-    pub(super) async fn sign_session(
-        &self,
-        session: Option<&MemberSession>,
-        now: OffsetDateTime,
-    ) -> Result<Option<String>, Error> {
-        let Some(session) = session else {
-            return Ok(None);
+/// What is known of a key. `None`: its algorithm is one of a newer version.
+fn life(key: &SealedKey) -> Option<KeyLife> {
+    let SealedKey { id, generation, created_at, signs_from, revoked_at, .. } = *key;
+    let algorithm = JwtAlgorithm::from_name(&key.algorithm)?;
+    Some(KeyLife { id, algorithm, generation, created_at, signs_from, revoked_at })
+}
+
+impl Keys {
+    /// Reads the deployment's id and keys, making them on the first start. Replicas that start together
+    /// agree: the database keeps the first.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub async fn agree(tools: KeyTools) -> Result<(ProjectId, Self), LoadError> {
+        let now = tools.clock.now();
+        let proposed = ProjectId::new(tools.entropy.uuid(now));
+        let (project, agreed) = tools.store.project_agree(proposed, tools.environment, now).await?;
+        if agreed != tools.environment {
+            return Err(LoadError::OtherEnvironment);
+        }
+        let keys = Self::unread(tools);
+        keys.refresh().await?;
+        if keys.ring().signing(&keys.tools.rotation, now).is_none() {
+            return Err(LoadError::Lost);
+        }
+        Ok((project, keys))
+    }
+
+    /// Reads the keys that a server has made.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub async fn existing(tools: KeyTools) -> Result<Self, LoadError> {
+        lives(&tools.store, tools.environment).await?;
+        let keys = Self::unread(tools);
+        keys.reload().await?;
+        Ok(keys)
+    }
+
+    fn unread(tools: KeyTools) -> Self {
+        Self { tools, ring: RwLock::default(), read: Mutex::const_new(None) }
+    }
+
+    /// Reads the keys again, and makes the next one when it is due. Whichever replica is first makes it.
+    ///
+    /// # Errors
+    /// [`LoadError`]; the keys that were known stay.
+    pub async fn refresh(&self) -> Result<(), LoadError> {
+        self.reload().await?;
+        let Some(due) = self.tools.rotation.due(self.ring().lives(), self.tools.clock.now()) else {
+            return Ok(());
         };
-        let key = Arc::clone(&self.parts.signing_key);
-        let claims = self.parts.issuer.session_claims(session, now);
-        let jwt = if key.is_slow() {
-            // Most of a millisecond of computing, which would hold up every other call.
-            tokio::task::spawn_blocking(move || key.sign(&claims)).await.map_err(Error::internal)?
-        } else {
-            key.sign(&claims)
-        };
-        jwt.map(Some).map_err(Error::internal)
+        let key = self.make(due).await?;
+        if self.tools.store.signing_key_keep(&key).await? {
+            let kid = key.id.text(self.tools.environment);
+            tracing::info!(kid, algorithm = key.algorithm, signs_from = %key.signs_from, "made a signing key");
+        }
+        self.reload().await
+    }
+
+    async fn reload(&self) -> Result<(), LoadError> {
+        let mut read = self.read.lock().await;
+        self.read_again(&mut read).await
+    }
+
+    /// Reads the keys again unless that was done a moment ago: for keys that are not known, which another
+    /// replica may have made, or nobody.
+    async fn reload_asked(&self) -> Result<(), LoadError> {
+        let mut read = self.read.lock().await;
+        let now = self.tools.clock.monotonic();
+        if read.is_some_and(|at| now.saturating_sub(at) < ASKED_AT_MOST) {
+            return Ok(());
+        }
+        self.read_again(&mut read).await
+    }
+
+    async fn read_again(&self, read: &mut Option<Duration>) -> Result<(), LoadError> {
+        let sealed = self.tools.store.signing_keys().await?;
+        let (ring, opened) = self.ring().updated(&sealed, &self.tools.sealing_key, self.tools.environment);
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+        *read = Some(self.tools.clock.monotonic());
+        Ok(opened?)
+    }
+
+    fn ring(&self) -> Arc<KeyRing> {
+        Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Makes a key that nobody knows of yet.
+    async fn make(&self, due: DueKey) -> Result<SealedKey, LoadError> {
+        let DueKey { algorithm, generation, signs_from } = due;
+        let KeyTools { sealing_key, clock, entropy, .. } = &self.tools;
+        let (sealing_key, entropy) = (sealing_key.clone(), Arc::clone(entropy));
+        let created_at: OffsetDateTime = clock.now();
+        let id = KeyId::new(entropy.uuid(created_at));
+        // Looking for large primes takes a good part of a second.
+        let made =
+            tokio::task::spawn_blocking(move || generate(id, algorithm, &sealing_key, &*entropy)).await?;
+        Ok(SealedKey {
+            id,
+            algorithm: algorithm.as_str().to_owned(),
+            generation,
+            sealed_private_key: made?,
+            created_at,
+            signs_from,
+            revoked_at: None,
+        })
     }
 }

@@ -1,5 +1,7 @@
 //! Signing keys, and the session JWTs they sign.
 
+mod verify;
+
 use std::fmt;
 
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
@@ -22,6 +24,8 @@ use crate::domain::json::JsonObject;
 use crate::domain::jwt_algorithm::JwtAlgorithm;
 use crate::domain::session::{JWT_LIFETIME, MemberSession};
 use crate::entropy::Entropy;
+
+pub use verify::{JwtRefusal, LEEWAY, MAX_LENGTH, UnverifiedJwt, VerifiedJwt, VerifyingKey};
 
 /// Why a key could not be made, opened or used.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +66,7 @@ pub struct SigningKey {
     header: Header,
     private: EncodingKey,
     public: PublicKey,
+    verifying: VerifyingKey,
 }
 
 impl fmt::Debug for SigningKey {
@@ -130,7 +135,15 @@ impl SigningKey {
             _ => return Err(KeyError::Generate),
         };
         let header = Header { kid: Some(kid.clone()), ..Header::new(name) };
-        Ok(Self { algorithm, header, private, public: PublicKey { kid, algorithm, parameters } })
+        let verifying = VerifyingKey::new(algorithm, &parameters).map_err(KeyError::Unusable)?;
+        let public = PublicKey { kid, algorithm, parameters };
+        Ok(Self { algorithm, header, private, public, verifying })
+    }
+
+    /// What verifies its signatures.
+    #[must_use]
+    pub fn verifying(&self) -> &VerifyingKey {
+        &self.verifying
     }
 
     /// The public part.

@@ -87,6 +87,8 @@ async fn the_environment_sets_what_flags_set_and_flags_win() {
         ("data-dir", "elsewhere"),
         ("sealing-key-file", "key"),
         ("jwt-algorithm", "RS256"),
+        ("jwt-key-period", "90days"),
+        ("jwt-key-overlap", "7days"),
         ("jwt-issuer", "https://issuer.example"),
         ("discovery-organization-creation", "false"),
         ("common-email-domains-file", "domains"),

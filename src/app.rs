@@ -1,5 +1,6 @@
 //! Puts the parts together and runs them.
 
+mod background;
 mod data_dir;
 pub mod files;
 pub mod healthcheck;
@@ -26,6 +27,7 @@ use crate::domain::ids::ProjectId;
 use crate::domain::rbac::PolicyError;
 use crate::entropy::Entropy;
 use crate::kv::{self, Keeper, ProcessKeeper, RedisKeeper};
+use crate::service::sessions::Touched;
 use crate::service::signing_keys::{KeyTools, Keys, LoadError};
 use crate::service::{Parts, Service};
 use crate::store::{self, Store};
@@ -160,6 +162,8 @@ impl App {
             keys,
             issuer: Issuer { issuer, project, environment: config.environment },
             common_domains: Arc::clone(&common_domains),
+            rbac: Arc::clone(&rbac),
+            touched: Touched::since(clock.now()),
             tasks: tasks.clone(),
             claim_lease: config.claim_lease,
             discovery_organization_creation: config.discovery_organization_creation,
@@ -196,16 +200,18 @@ impl App {
         background.spawn(readiness::watch(reporter.clone(), store.clone(), keeper, shutdown.soft.clone()));
         background.spawn(refresh_keys(api.service.clone(), shutdown.soft.clone()));
         background.spawn(sweep(store.clone(), clock, shutdown.soft.clone()));
+        background.spawn(background::write_touched(api.service.clone(), shutdown.soft.clone()));
         background.spawn(lame_duck_passes(reporter, lame_duck, shutdown.clone(), stop_listening.clone()));
         background.close();
         let work = async {
             let served = tokio::try_join!(
                 api.clone().serve_grpc(grpc, health, stop_listening.clone().cancelled_owned()),
-                async { Ok(api.serve_http(http, stop_listening.clone().cancelled_owned()).await?) },
+                async { Ok(api.clone().serve_http(http, stop_listening.clone().cancelled_owned()).await?) },
             );
             shutdown.soft.cancel();
             tasks.close();
             tokio::join!(tasks.wait(), background.wait());
+            background::write_touched_last(&api.service).await;
             store.close().await;
             served.map(drop)
         };

@@ -1,14 +1,15 @@
 //! Words and rules: what an organization, a member, a token and a factor are, and which values they
 //! may have. Pure: no I/O, no async, no clock, no transport.
 
+pub mod admission;
 pub mod authentication_factor;
 pub mod call;
 pub mod claims;
 pub mod default_names;
-pub mod discovery;
 pub mod email_address;
 pub mod email_domain;
 pub mod event;
+pub mod evidence;
 pub mod ids;
 pub mod intermediate_session;
 pub mod json;

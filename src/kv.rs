@@ -16,7 +16,8 @@ pub use process::ProcessKeeper;
 pub use redis::{ConnectError, RedisKeeper};
 
 use crate::domain::authentication_factor::VerifiedFactor;
-use crate::domain::email_address::EmailAddress;
+use crate::domain::evidence::Evidence;
+use crate::domain::ids::OrganizationId;
 use crate::domain::intermediate_session::{Binding, IntermediateSession, TokenHash};
 
 /// The keeper could not be asked, or answered nonsense.
@@ -42,8 +43,17 @@ pub enum Claim {
         /// The rest of that call's lease.
         retry_after: Duration,
     },
-    /// It can only finish one login.
+    /// It can only finish one login, and the claim was for open ones.
     Bound(Binding),
+}
+
+/// Which entries a claim is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claimable {
+    /// Open ones.
+    Open,
+    /// Open ones, and those that can only finish one login.
+    Any,
 }
 
 /// The outcome of adding a factor.
@@ -66,12 +76,13 @@ pub enum Added {
 /// one clock, and never extends its life.
 #[async_trait]
 pub trait Keeper: Debug + Send + Sync {
-    /// Keeps a new entry and tells what it became.
+    /// Keeps a new entry, perhaps with the organization that the person is on the way to, and tells what
+    /// it became.
     async fn insert(
         &self,
         token: TokenHash,
-        email_address: EmailAddress,
-        factors: Vec<VerifiedFactor>,
+        evidence: Evidence,
+        hint: Option<OrganizationId>,
     ) -> Result<IntermediateSession, Error>;
 
     /// Reads an entry.
@@ -80,9 +91,15 @@ pub trait Keeper: Debug + Send + Sync {
     /// Adds a factor to an entry that nobody holds.
     async fn add_factor(&self, token: TokenHash, factor: VerifiedFactor) -> Result<Added, Error>;
 
-    /// Takes an open entry for the length of the lease. The claim's id is the caller's, so that a
-    /// repeat finds its own claim.
-    async fn claim(&self, token: TokenHash, claim: Uuid, lease: Duration) -> Result<Claim, Error>;
+    /// Takes an entry for the length of the lease. The claim's id is the caller's, so that a repeat
+    /// finds its own claim.
+    async fn claim(
+        &self,
+        token: TokenHash,
+        claim: Uuid,
+        lease: Duration,
+        claimable: Claimable,
+    ) -> Result<Claim, Error>;
 
     /// Gives an entry back as it was, if it is still held by this claim.
     async fn release(&self, token: TokenHash, claim: Uuid) -> Result<(), Error>;

@@ -1,13 +1,16 @@
 //! The use cases. Each is one file; what they share is [`Service`]. Nothing here knows of gRPC, SQL
 //! or Redis.
 
+mod admission;
 mod answers;
 pub mod discovery;
 pub mod error;
 pub mod intermediate_sessions;
+pub mod login;
 pub mod members;
 mod mint;
 pub mod organizations;
+pub mod sessions;
 pub mod signing_keys;
 mod write;
 
@@ -18,12 +21,14 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::domain::email_domain::CommonDomains;
+use crate::domain::rbac::RbacPolicy;
 use crate::entropy::Entropy;
 use crate::kv::Keeper;
 use crate::store::Store;
 use crate::tokens::jwt::Issuer;
 use crate::tokens::sealing::SealingKey;
 
+use sessions::Touched;
 use signing_keys::Keys;
 
 /// What the use cases work with.
@@ -38,6 +43,8 @@ pub struct Parts {
     pub keys: Keys,
     pub issuer: Issuer,
     pub common_domains: Arc<CommonDomains>,
+    pub rbac: Arc<RbacPolicy>,
+    pub touched: Touched,
     /// Work that goes on when its caller is gone; shutting down waits for it.
     pub tasks: TaskTracker,
     /// How long a call that spends a token holds it.

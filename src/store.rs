@@ -8,6 +8,7 @@ mod chain;
 mod claims;
 mod connect;
 mod constraint;
+mod discovery;
 mod events;
 mod idempotency;
 mod keys;
@@ -39,12 +40,14 @@ pub use admins::Admins;
 pub use claims::NamesTaken;
 pub use connect::{ConnectError, connect_postgres, open_sqlite};
 pub use constraint::{CONSTRAINTS, Constraint};
+pub use discovery::{Candidate, Candidates, Way};
 pub use idempotency::{KeptAnswer, StoredAnswer};
 pub use keys::SealedKey;
 pub use migrations::{MigrateError, SchemaError, migrate_postgres};
 pub use receipts::{Receipt, ReplayTarget};
 pub use record::{Creation, DiscoveryCreation, Purchase};
 pub use seed::{SeedError, seed_postgres};
+pub use sessions::{FoundSession, SessionKey};
 pub use transaction::{Lock, Transaction};
 pub use unique::Unique;
 
@@ -80,6 +83,14 @@ impl Engine {
         match self {
             Self::Postgres => format!("jsonb_array_elements_text({column}) AS value"),
             Self::Sqlite => format!("json_each({column})"),
+        }
+    }
+
+    /// An id as text.
+    fn id_text(self, column: &str) -> String {
+        match self {
+            Self::Postgres => format!("{column}::text"),
+            Self::Sqlite => format!("lower(hex({column}))"),
         }
     }
 
@@ -284,14 +295,30 @@ fn from_refusal(refusal: &dyn sqlx::error::DatabaseError) -> Option<Error> {
     }
 }
 
+/// The columns of one table in a row that has those of several, told apart by a prefix.
+#[derive(Clone, Copy)]
+struct Columns<'a> {
+    row: &'a QueryResult,
+    prefix: &'static str,
+}
+
+impl<'a> Columns<'a> {
+    fn of(row: &'a QueryResult, prefix: &'static str) -> Self {
+        Self { row, prefix }
+    }
+
+    fn get<T: sea_orm::TryGetable>(self, name: &'static str) -> Result<T, Error> {
+        self.row.try_get(self.prefix, name).map_err(|_| Error::Corrupt(name))
+    }
+
+    fn json<T: serde::de::DeserializeOwned>(self, name: &'static str) -> Result<T, Error> {
+        serde_json::from_value(self.get(name)?).map_err(|_| Error::Corrupt(name))
+    }
+}
+
 /// Reads a column.
 fn column<T: sea_orm::TryGetable>(row: &QueryResult, name: &'static str) -> Result<T, Error> {
     row.try_get("", name).map_err(|_| Error::Corrupt(name))
-}
-
-/// Reads a column of JSON.
-fn json_column<T: serde::de::DeserializeOwned>(row: &QueryResult, name: &'static str) -> Result<T, Error> {
-    serde_json::from_value(column(row, name)?).map_err(|_| Error::Corrupt(name))
 }
 
 /// Writes a column of JSON.

@@ -13,8 +13,8 @@ impl IntermediateSessionService for Api {
         request: Request<pb::CreateIntermediateSessionRequest>,
     ) -> Result<Response<pb::CreateIntermediateSessionResponse>, Status> {
         let request_id = request::request_id(&request);
-        let (address, factors) = parse::intermediate_session::create(request.into_inner(), self.clock.now())?;
-        let created = self.service.create_intermediate_session(address, factors).await;
+        let evidence = parse::intermediate_session::create(request.into_inner(), self.clock.now())?;
+        let created = self.service.create_intermediate_session(evidence).await;
         let (token, session) = created.map_err(status::from_error)?;
         Ok(Response::new(pb::CreateIntermediateSessionResponse {
             request_id,

@@ -11,6 +11,7 @@ mod roles;
 pub(super) mod search;
 mod search_filters;
 mod sent;
+pub(super) mod session;
 mod settings;
 
 use std::collections::HashMap;

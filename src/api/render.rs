@@ -1,5 +1,6 @@
 //! From the words of the domain to messages. Total functions; nothing here can fail.
 
+mod discovery;
 mod intermediate_session;
 mod member;
 mod organization;
@@ -11,6 +12,7 @@ use prost_types::{ListValue, Struct, Timestamp, Value as ProtoValue};
 use serde_json::Value;
 use time::OffsetDateTime;
 
+pub(super) use discovery::{discovered_organization, explained_rule, mfa_required, primary_required};
 pub(super) use intermediate_session::intermediate_session;
 pub(super) use member::member;
 pub(super) use organization::organization;

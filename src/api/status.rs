@@ -26,6 +26,7 @@ pub(super) fn from_error(error: Error) -> Status {
         Error::NotFound { reason, message } => plain(Code::NotFound, reason, message),
         Error::AlreadyExists(violations) => with_violations(Code::AlreadyExists, &violations),
         Error::Unfit(violations) => with_violations(Code::FailedPrecondition, &violations),
+        Error::Denied { reason, message } => plain(Code::PermissionDenied, reason, message),
         Error::Stale => {
             let message = "the etag is not that of the current version: read it again";
             plain(Code::Aborted, Reason::EtagMismatch, message)

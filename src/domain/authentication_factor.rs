@@ -5,7 +5,9 @@ use time::OffsetDateTime;
 
 use super::email_address::EmailAddress;
 use super::ids::{EmailId, OauthRegistrationId, PhoneId};
-use super::organization_settings::{AuthMethod, MfaMethod, UnknownValue, published};
+use super::organization_settings::{
+    AuthMethod, MfaMethod, OauthTenant, TenantProvider, UnknownValue, published,
+};
 
 published! {
     /// A kind of factor, by its published delivery method, which names it alone except for `email`.
@@ -134,10 +136,15 @@ impl FactorKind {
         self.provider_type().is_some()
     }
 
-    /// Whether the provider has tenants that a person belongs to.
+    /// The provider whose tenants a person can belong to. `None`: it has none, or is none.
     #[must_use]
-    pub fn has_tenants(self) -> bool {
-        matches!(self, Self::GithubOauth | Self::SlackOauth | Self::HubspotOauth)
+    pub fn tenant_provider(self) -> Option<TenantProvider> {
+        match self {
+            Self::GithubOauth => Some(TenantProvider::Github),
+            Self::SlackOauth => Some(TenantProvider::Slack),
+            Self::HubspotOauth => Some(TenantProvider::Hubspot),
+            _ => None,
+        }
     }
 }
 
@@ -164,12 +171,16 @@ pub struct VerifiedFactor {
     pub phone_number: Option<String>,
     #[serde(with = "time::serde::rfc3339")]
     pub verified_at: OffsetDateTime,
+    /// Whether it came along from a session of another organization.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub carried: bool,
 }
 
 impl VerifiedFactor {
     /// Whether it proves that the person controls the address. A mailbox does. An OAuth provider's
     /// word counts only where the provider controls the mailbox or its tenant's administrators do:
-    /// Google with a hosted domain or on its own domains, and Microsoft, each saying so.
+    /// Google with a hosted domain or on its own domains, and Microsoft, each saying so. What came along
+    /// from a session counts for Google only with a hosted domain.
     #[must_use]
     pub fn verifies(&self, address: &EmailAddress) -> bool {
         match self.kind {
@@ -178,7 +189,8 @@ impl VerifiedFactor {
             FactorKind::GoogleOauth => {
                 self.email_verified
                     && (self.hosted_domain.is_some()
-                        || matches!(address.domain().as_str(), "gmail.com" | "googlemail.com"))
+                        || !self.carried
+                            && matches!(address.domain().as_str(), "gmail.com" | "googlemail.com"))
             }
             FactorKind::GithubOauth
             | FactorKind::SlackOauth
@@ -187,6 +199,16 @@ impl VerifiedFactor {
             | FactorKind::Totp
             | FactorKind::RecoveryCode => false,
         }
+    }
+
+    /// The tenants that the account belongs to.
+    #[must_use]
+    pub fn tenants(&self) -> Vec<OauthTenant> {
+        let Some(provider) = self.kind.tenant_provider() else {
+            return Vec::new();
+        };
+        let tenant = |tenant_id: &String| OauthTenant { provider, tenant_id: tenant_id.clone() };
+        self.provider_tenant_ids.iter().map(tenant).collect()
     }
 }
 
@@ -204,12 +226,25 @@ pub struct AuthenticationFactor {
     pub detail: FactorDetail,
 }
 
+impl AuthenticationFactor {
+    /// The published `delivery_method`, which says of an OAuth account whether it came along from another
+    /// organization.
+    #[must_use]
+    pub fn delivery_method(&self) -> String {
+        let method = self.kind.delivery_method();
+        match self.detail {
+            FactorDetail::OauthExchange { .. } => method.replacen("oauth_", "oauth_exchange_", 1),
+            _ => method.to_owned(),
+        }
+    }
+}
+
 /// What a factor of a session is about.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(
     missing_docs,
-    reason = "documented by the proto messages EmailFactor, PhoneNumberFactor and OauthFactor"
+    reason = "documented by the proto messages EmailFactor, PhoneNumberFactor, OauthFactor and OauthExchangeFactor"
 )]
 pub enum FactorDetail {
     Email {
@@ -224,6 +259,14 @@ pub enum FactorDetail {
         id: OauthRegistrationId,
         provider_subject: String,
         email_id: Option<EmailId>,
+        tenant_ids: Vec<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hosted_domain: Option<String>,
+    },
+    /// An account that came along from another organization and is not registered in this one.
+    OauthExchange {
+        email_id: EmailId,
+        provider_subject: String,
         tenant_ids: Vec<String>,
     },
     None,

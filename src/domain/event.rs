@@ -19,6 +19,7 @@ published! {
         MemberDeleted = "member.deleted",
         MemberReactivated = "member.reactivated",
         SessionCreated = "session.created",
+        SessionRevoked = "session.revoked",
     }
 }
 
@@ -74,6 +75,20 @@ impl Event {
     pub fn of_member(mut self, member_id: MemberId) -> Self {
         self.member_id = Some(member_id);
         self
+    }
+
+    /// The event as one of a session.
+    #[must_use]
+    pub fn of_session(mut self, session_id: SessionId) -> Self {
+        self.session_id = Some(session_id);
+        self
+    }
+
+    /// Notes the device that a person came from, if it is known.
+    pub fn came_from(&mut self, telemetry_id: Option<&str>) {
+        if let Some(telemetry_id) = telemetry_id {
+            self.data.insert("telemetry_id".to_owned(), telemetry_id.into());
+        }
     }
 
     /// The event with the names of the fields that changed, never their values.

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::authentication_factor::VerifiedFactor;
-use super::email_address::EmailAddress;
+use super::evidence::Evidence;
 use super::ids::{MemberId, OrganizationId};
 
 /// How long an intermediate session lives from its creation. Nothing extends it.
@@ -28,12 +27,12 @@ impl fmt::Debug for TokenHash {
 /// What a token stands for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IntermediateSession {
-    /// The address that the person claims.
-    pub email_address: EmailAddress,
-    /// What was verified, oldest first.
-    pub factors: Vec<VerifiedFactor>,
+    /// Whom it is about.
+    pub evidence: Evidence,
     /// The login it can finish; `None`: open.
     pub binding: Option<Binding>,
+    /// The organization that the person was on the way to. It binds nothing.
+    pub hint: Option<OrganizationId>,
     /// When it was made, by the clock of the store that keeps it.
     pub created_at: OffsetDateTime,
     /// When it ends, by the same clock.
@@ -47,18 +46,4 @@ pub struct Binding {
     pub organization_id: OrganizationId,
     /// The member.
     pub member_id: MemberId,
-}
-
-impl IntermediateSession {
-    /// Whether a factor proves that the person controls the address.
-    #[must_use]
-    pub fn email_address_verified(&self) -> bool {
-        self.factors.iter().any(|factor| factor.verifies(&self.email_address))
-    }
-
-    /// The person's name, from the latest factor that carries one.
-    #[must_use]
-    pub fn full_name(&self) -> Option<&str> {
-        self.factors.iter().rev().find_map(|factor| factor.full_name.as_deref())
-    }
 }

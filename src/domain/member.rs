@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use super::authentication_factor::VerifiedFactor;
 use super::email_address::EmailAddress;
 use super::email_domain::EmailDomain;
 use super::ids::{EmailId, MemberId, OauthRegistrationId, OrganizationId};
@@ -123,11 +124,26 @@ pub struct EffectiveRole {
 }
 
 impl Member {
+    /// The registration of the OAuth account that a factor is about.
+    #[must_use]
+    pub fn registration(&self, factor: &VerifiedFactor) -> Option<&OauthRegistration> {
+        self.oauth_registrations.iter().find(|registration| {
+            Some(registration.provider_type.as_str()) == factor.kind.provider_type()
+                && Some(&registration.provider_subject) == factor.provider_subject.as_ref()
+        })
+    }
+
     /// Takes the phone number away, and its place as the default method.
     pub fn remove_phone_number(&mut self) {
         self.mfa_phone_number = None;
         self.mfa_phone_number_verified = false;
         self.default_mfa_method = self.default_mfa_method.filter(|method| *method != MfaMethod::SmsOtp);
+    }
+
+    /// The ids of [`Member::roles`].
+    #[must_use]
+    pub fn role_ids(&self, by_domain: &[RoleAssignment]) -> Vec<String> {
+        self.roles(by_domain).into_iter().map(|role| role.role_id).collect()
     }
 
     /// Whether the member holds [`ADMIN_ROLE`], for whatever reason.

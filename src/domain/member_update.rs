@@ -156,6 +156,7 @@ impl Member {
     pub fn changed_since(mut self, before: &Self, now: OffsetDateTime) -> (Self, Vec<&'static str>) {
         let differs = [
             ("email_address", self.email_address != before.email_address),
+            ("email_address_verified", self.email_address_verified != before.email_address_verified),
             ("status", self.status != before.status),
             ("name", self.name != before.name),
             ("external_id", self.external_id != before.external_id),
@@ -165,6 +166,7 @@ impl Member {
             ("mfa_enrolled", self.mfa_enrolled != before.mfa_enrolled),
             ("mfa_phone_number", self.mfa_phone_number != before.mfa_phone_number),
             ("default_mfa_method", self.default_mfa_method != before.default_mfa_method),
+            ("oauth_registrations", self.oauth_registrations != before.oauth_registrations),
             ("trusted_metadata", self.trusted_metadata != before.trusted_metadata),
             ("untrusted_metadata", self.untrusted_metadata != before.untrusted_metadata),
         ];

@@ -50,6 +50,21 @@ pub enum OrganizationName {
     Other(String),
 }
 
+impl OrganizationName {
+    /// Whether it means the organization: external ids keep their case, only slugs are compared without
+    /// it.
+    #[must_use]
+    pub fn means(&self, organization: &Organization) -> bool {
+        match self {
+            Self::Id(id) => organization.id == *id,
+            Self::Other(name) => {
+                let external_id = organization.external_id.as_ref().map(ExternalId::as_str);
+                organization.slug.as_str().eq_ignore_ascii_case(name) || external_id == Some(name)
+            }
+        }
+    }
+}
+
 /// Why a name for people is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {

@@ -319,6 +319,15 @@ impl Default for OrganizationSettings {
 }
 
 impl OrganizationSettings {
+    /// The tenants whose people may join.
+    #[must_use]
+    pub fn joinable_tenants(&self) -> &[OauthTenant] {
+        match self.oauth_tenant_jit_provisioning {
+            OauthTenantJitProvisioning::Restricted => &self.allowed_oauth_tenants,
+            OauthTenantJitProvisioning::NotAllowed => &[],
+        }
+    }
+
     /// The cross-field rules that these settings break. `defaulted` names the fields whose value
     /// nobody sent, so that an error says so.
     fn violations(&self, defaulted: &[&'static str]) -> Vec<Violation> {

@@ -6,7 +6,7 @@ mod defaults;
 
 use serde::Deserialize;
 
-pub use check::{PermissionRule, PolicyError, ResourceRule, RoleRule};
+pub use check::{PermissionRule, PolicyError, ResourceRule, RoleRule, is_id};
 
 use super::member::MEMBER_ROLE;
 
@@ -135,6 +135,20 @@ impl RbacPolicy {
         } else {
             Err(RoleError::Unknown)
         }
+    }
+
+    /// Which of these roles permit the action on the resource. A role that the policy does not have, or
+    /// has no more, permits nothing.
+    #[must_use]
+    pub fn granting<'a>(&self, held: &'a [String], resource_id: &str, action: &str) -> Vec<&'a str> {
+        let permits = |role: &Role| {
+            role.permissions.iter().any(|permission| {
+                permission.resource_id == resource_id
+                    && permission.actions.iter().any(|own| own == action || own == EVERY_ACTION)
+            })
+        };
+        let grants = |held: &&String| self.roles.iter().any(|role| role.role_id == **held && permits(role));
+        held.iter().filter(grants).map(String::as_str).collect()
     }
 
     /// Adds a checked role. Default permissions are for every action, so one that is listed for the

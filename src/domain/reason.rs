@@ -143,6 +143,20 @@ reasons! {
     JwtInvalidAudience = "JWT_INVALID_AUDIENCE",
     JwtInvalidIssuer = "JWT_INVALID_ISSUER",
     JwtInvalidClaims = "JWT_INVALID_CLAIMS",
+    NoSessionArguments = "NO_SESSION_ARGUMENTS",
+    TooManySessionArguments = "TOO_MANY_SESSION_ARGUMENTS",
+    NoSessionRevokeArguments = "NO_SESSION_REVOKE_ARGUMENTS",
+    TooManySessionRevokeArguments = "TOO_MANY_SESSION_REVOKE_ARGUMENTS",
+    EmailJitProvisioningNotAllowed = "EMAIL_JIT_PROVISIONING_NOT_ALLOWED",
+    InvalidEmailForJitProvisioning = "INVALID_EMAIL_FOR_JIT_PROVISIONING",
+    OauthTenantJitProvisioningNotAllowed = "OAUTH_TENANT_JIT_PROVISIONING_NOT_ALLOWED",
+    InvalidOauthTenantForJitProvisioning = "INVALID_OAUTH_TENANT_FOR_JIT_PROVISIONING",
+    RetiredMemberEmail = "RETIRED_MEMBER_EMAIL",
+    SessionAuthorizationError = "SESSION_AUTHORIZATION_ERROR",
+    SessionAuthorizationTenancyError = "SESSION_AUTHORIZATION_TENANCY_ERROR",
+    InsufficientFactorsForSessionExchange = "INSUFFICIENT_FACTORS_FOR_SESSION_EXCHANGE",
+    InvalidPermissionResource = "INVALID_PERMISSION_RESOURCE",
+    InvalidPermissionAction = "INVALID_PERMISSION_ACTION",
 }
 
 /// One thing that is wrong with one field of a request.

@@ -7,10 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{Added, Claim, Error, Keeper};
+use super::{Added, Claim, Claimable, Error, Keeper};
 use crate::clock::Clock;
 use crate::domain::authentication_factor::VerifiedFactor;
-use crate::domain::email_address::EmailAddress;
+use crate::domain::evidence::Evidence;
+use crate::domain::ids::OrganizationId;
 use crate::domain::intermediate_session::{Binding, IntermediateSession, LIFETIME, MAX_FACTORS, TokenHash};
 
 /// Keeps intermediate sessions in the process. Ages are measured on the monotonic clock.
@@ -78,14 +79,14 @@ impl Keeper for ProcessKeeper {
     async fn insert(
         &self,
         token: TokenHash,
-        email_address: EmailAddress,
-        factors: Vec<VerifiedFactor>,
+        evidence: Evidence,
+        hint: Option<OrganizationId>,
     ) -> Result<IntermediateSession, Error> {
         let created_at = self.clock.now();
         let session = IntermediateSession {
-            email_address,
-            factors,
+            evidence,
             binding: None,
+            hint,
             created_at,
             expires_at: created_at + LIFETIME,
         };
@@ -108,14 +109,20 @@ impl Keeper for ProcessKeeper {
         if let Some(retry_after) = entry.held(now, None) {
             return Ok(Added::InUse { retry_after });
         }
-        if entry.session.factors.len() >= MAX_FACTORS {
+        if entry.session.evidence.factors.len() >= MAX_FACTORS {
             return Ok(Added::Full);
         }
-        entry.session.factors.push(factor);
+        entry.session.evidence.factors.push(factor);
         Ok(Added::Added(entry.session.clone()))
     }
 
-    async fn claim(&self, token: TokenHash, claim: Uuid, lease: Duration) -> Result<Claim, Error> {
+    async fn claim(
+        &self,
+        token: TokenHash,
+        claim: Uuid,
+        lease: Duration,
+        claimable: Claimable,
+    ) -> Result<Claim, Error> {
         let (mut entries, now) = self.entries();
         let Some(entry) = entries.by_token.get_mut(&token) else {
             return Ok(Claim::Absent);
@@ -123,7 +130,9 @@ impl Keeper for ProcessKeeper {
         if let Some(retry_after) = entry.held(now, Some(claim)) {
             return Ok(Claim::InUse { retry_after });
         }
-        if let Some(binding) = entry.session.binding {
+        if claimable == Claimable::Open
+            && let Some(binding) = entry.session.binding
+        {
             return Ok(Claim::Bound(binding));
         }
         entry.claim = Some((claim, now + lease));

@@ -15,9 +15,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Added, Claim, Error, Keeper};
+use super::{Added, Claim, Claimable, Error, Keeper};
 use crate::domain::authentication_factor::VerifiedFactor;
 use crate::domain::email_address::EmailAddress;
+use crate::domain::evidence::Evidence;
 use crate::domain::ids::{MemberId, OrganizationId, ProjectId};
 use crate::domain::intermediate_session::{Binding, IntermediateSession, LIFETIME, MAX_FACTORS, TokenHash};
 use crate::telemetry::chain;
@@ -176,12 +177,13 @@ impl Keeper for RedisKeeper {
     async fn insert(
         &self,
         token: TokenHash,
-        email_address: EmailAddress,
-        factors: Vec<VerifiedFactor>,
+        evidence: Evidence,
+        hint: Option<OrganizationId>,
     ) -> Result<IntermediateSession, Error> {
         let mut invocation = self.scripts.insert.key(self.key(token));
-        invocation.arg(milliseconds(LIFETIME)).arg(email_address.as_str());
-        for factor in &factors {
+        let hint = hint.map_or_else(String::new, |hint| hint.uuid().to_string());
+        invocation.arg(milliseconds(LIFETIME)).arg(evidence.email_address.as_str()).arg(hint);
+        for factor in &evidence.factors {
             invocation.arg(factor_json(factor)?);
         }
         self.run(&invocation).await?.entry()
@@ -207,9 +209,19 @@ impl Keeper for RedisKeeper {
         }
     }
 
-    async fn claim(&self, token: TokenHash, claim: Uuid, lease: Duration) -> Result<Claim, Error> {
+    async fn claim(
+        &self,
+        token: TokenHash,
+        claim: Uuid,
+        lease: Duration,
+        claimable: Claimable,
+    ) -> Result<Claim, Error> {
         let mut invocation = self.scripts.claim.key(self.key(token));
-        invocation.arg(claim.to_string()).arg(milliseconds(lease));
+        let claimable = match claimable {
+            Claimable::Open => "open",
+            Claimable::Any => "any",
+        };
+        invocation.arg(claim.to_string()).arg(milliseconds(lease)).arg(claimable);
         let reply = self.run(&invocation).await?;
         match reply.status.as_str() {
             "absent" => Ok(Claim::Absent),
@@ -282,11 +294,13 @@ impl Reply {
             }),
             _ => None,
         };
+        let email_address =
+            EmailAddress::parse(field("email_address")?).map_err(|_| Error::Corrupt("email_address"))?;
+        let hint = fields.get("hint").map(|hint| uuid(hint).map(OrganizationId::new)).transpose()?;
         Ok(IntermediateSession {
-            email_address: EmailAddress::parse(field("email_address")?)
-                .map_err(|_| Error::Corrupt("email_address"))?,
-            factors,
+            evidence: Evidence { email_address, factors },
             binding,
+            hint,
             created_at: timestamp(field("created_at")?)?,
             expires_at: timestamp(field("expires_at")?)?,
         })

@@ -1,5 +1,8 @@
-//! Discovery: spending intermediate session tokens.
+//! Discovery: spending intermediate session tokens, and telling people where they can go.
 
 pub mod create_organization;
-mod first_member;
+pub mod exchange;
+pub mod explain;
+pub mod list;
+mod replay;
 mod spending;

@@ -39,6 +39,14 @@ pub enum Error {
         /// Why, in words.
         message: &'static str,
     },
+    /// Be somebody who may.
+    #[error("{message}")]
+    Denied {
+        /// Why.
+        reason: Reason,
+        /// Why, in words.
+        message: &'static str,
+    },
     /// It is not what it was when it was read; read it again and decide anew.
     #[error("the etag is stale")]
     Stale,

@@ -2,6 +2,7 @@
 
 use crate::domain::authentication_factor::VerifiedFactor;
 use crate::domain::email_address::EmailAddress;
+use crate::domain::evidence::Evidence;
 use crate::domain::intermediate_session::{IntermediateSession, LIFETIME, MAX_FACTORS, TokenHash};
 use crate::domain::reason::{Reason, Violation};
 use crate::kv::Added;
@@ -18,11 +19,10 @@ impl Service {
     /// `Unavailable`.
     pub async fn create_intermediate_session(
         &self,
-        email_address: EmailAddress,
-        factors: Vec<VerifiedFactor>,
+        evidence: Evidence,
     ) -> Result<(IntermediateToken, IntermediateSession), Error> {
         let token = IntermediateToken::generate(&*self.parts.entropy);
-        let session = self.parts.keeper.insert(token.hash(), email_address, factors).await?;
+        let session = self.parts.keeper.insert(token.hash(), evidence, None).await?;
         Ok((token, session))
     }
 
@@ -39,7 +39,7 @@ impl Service {
     ) -> Result<IntermediateSession, Error> {
         if let Some(about) = about {
             let session = self.get_intermediate_session(token).await?;
-            if session.email_address != *about {
+            if session.evidence.email_address != *about {
                 return Err(factor_violation(
                     "factor.email_address",
                     "is not the address of the intermediate session",

@@ -6,17 +6,19 @@ use time::OffsetDateTime;
 
 use super::Service;
 use super::answers::same_answer;
-use super::error::Error;
+use super::error::{Error, Source};
 use crate::domain::call::Call;
 use crate::store::{Constraint, Error as StoreError, Transaction};
 
-/// Why a change was not made. Nothing was written.
+/// Why a change was not made. Nothing was written, unless nobody knows.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// The use case, or the database, refused.
     Refused(Error),
     /// A rule of the database was broken; the use case knows what that means.
     Violates(Constraint),
+    /// The commit was not answered.
+    Unknown(Source),
 }
 
 impl From<Error> for Failure {
@@ -29,6 +31,7 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Violates(constraint) => Self::Violates(constraint),
+            StoreError::UnknownOutcome(source) => Self::Unknown(source),
             error => Self::Refused(error.into()),
         }
     }
@@ -40,6 +43,7 @@ impl From<Failure> for Error {
         match failure {
             Failure::Refused(error) => error,
             Failure::Violates(constraint) => StoreError::Violates(constraint).into(),
+            Failure::Unknown(source) => StoreError::UnknownOutcome(source).into(),
         }
     }
 }

@@ -5,15 +5,16 @@ use uuid::Uuid;
 
 use super::chain::{Chain, Column};
 use super::parameters::Parameters;
-use super::{Error, Lock, Store, Transaction, column, json_column, json_value};
+use super::{Columns, Error, Lock, Store, Transaction, column, json_value};
 use crate::domain::email_address::EmailAddress;
+use crate::domain::email_domain::EmailDomain;
 use crate::domain::ids::{EmailId, MemberId, OrganizationId};
 use crate::domain::member::{Member, MemberName, MemberStatus, RetiredEmailAddress};
 use crate::domain::organization_settings::MfaMethod;
 use crate::domain::phone_number::PhoneNumber;
 use crate::domain::slug::ExternalId;
 
-const MEMBER: &[Column] = &[
+pub(super) const MEMBER: &[Column] = &[
     ("id", "uuid"),
     ("organization_id", "uuid"),
     ("status", "text"),
@@ -256,6 +257,43 @@ impl Transaction {
         }))
     }
 
+    /// Holds the member who was deleted last of those who had the address, and reads it whole.
+    ///
+    /// # Errors
+    /// As [`Transaction::member_hold`].
+    pub async fn member_hold_former(
+        &self,
+        organization: OrganizationId,
+        address: &EmailAddress,
+    ) -> Result<Option<Member>, Error> {
+        let sql = "SELECT member_id AS id FROM member_email_addresses \
+                   WHERE organization_id = $2 AND email_address = $1 AND NOT live AND status = 'current' \
+                   ORDER BY member_id DESC LIMIT 1";
+        let values = vec![address.as_str().into(), organization.uuid().into()];
+        let Some(row) = self.query_one(sql, values).await? else {
+            return Ok(None);
+        };
+        let id = MemberId::new(column(&row, "id")?);
+        let held = self.member_hold(organization, &MemberName::Id(id)).await?;
+        // Between the two statements somebody may have reactivated it.
+        Ok(held.filter(|member| member.status == MemberStatus::Deleted && member.email_address == *address))
+    }
+
+    /// Whether a member that is not deleted has verified an address on the domain.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn has_verified_address(
+        &self,
+        organization: OrganizationId,
+        domain: &EmailDomain,
+    ) -> Result<bool, Error> {
+        let sql = "SELECT 1 FROM member_email_addresses WHERE organization_id = $1 AND domain = $2 \
+                   AND verified AND live AND status = 'current' LIMIT 1";
+        let values = vec![organization.uuid().into(), domain.as_str().into()];
+        Ok(self.query_one(sql, values).await?.is_some())
+    }
+
     /// Adds members with their current addresses.
     ///
     /// # Errors
@@ -314,15 +352,6 @@ impl Transaction {
         let current = address_rows(after).into_iter().take(1).collect();
         self.insert_rows("member_email_addresses", EMAIL_ADDRESS, current).await
     }
-
-    /// Ends all sessions of a member.
-    ///
-    /// # Errors
-    /// As [`Error`] says.
-    pub async fn sessions_end(&self, member: MemberId) -> Result<(), Error> {
-        self.execute("DELETE FROM sessions WHERE member_id = $1", vec![member.uuid().into()]).await?;
-        Ok(())
-    }
 }
 
 fn address_ids(member: &Member) -> Vec<EmailId> {
@@ -339,7 +368,8 @@ fn members(rows: &[QueryResult]) -> Result<Vec<Member>, Error> {
         let email_address = EmailAddress::parse(&column::<String>(row, "email_address")?)
             .map_err(|_| Error::Corrupt("email_address"))?;
         if column(row, "current_address")? {
-            members.push(from_row(row, id, email_id, email_address)?);
+            let verified = column(row, "verified")?;
+            members.push(from_columns(Columns::of(row, ""), email_id, email_address, verified)?);
         } else {
             let member = members.last_mut().filter(|member| member.id == id);
             let member = member.ok_or(Error::Corrupt("member_email_addresses"))?;
@@ -349,45 +379,45 @@ fn members(rows: &[QueryResult]) -> Result<Vec<Member>, Error> {
     Ok(members)
 }
 
-fn from_row(
-    row: &QueryResult,
-    id: MemberId,
+/// The member in the columns of [`MEMBER`], with its current address.
+pub(super) fn from_columns(
+    row: Columns<'_>,
     email_id: EmailId,
     email_address: EmailAddress,
+    verified: bool,
 ) -> Result<Member, Error> {
-    let external_id: Option<String> = column(row, "external_id")?;
-    let number: String = column(row, "mfa_phone_number")?;
-    let method: String = column(row, "default_mfa_method")?;
+    let external_id: Option<String> = row.get("external_id")?;
+    let number: String = row.get("mfa_phone_number")?;
+    let method: String = row.get("default_mfa_method")?;
     Ok(Member {
-        id,
-        organization_id: OrganizationId::new(column(row, "organization_id")?),
+        id: MemberId::new(row.get("id")?),
+        organization_id: OrganizationId::new(row.get("organization_id")?),
         email_id,
         email_address,
-        email_address_verified: column(row, "verified")?,
-        status: MemberStatus::try_from(column::<String>(row, "status")?)
-            .map_err(|_| Error::Corrupt("status"))?,
-        name: column(row, "name")?,
+        email_address_verified: verified,
+        status: MemberStatus::try_from(row.get::<String>("status")?).map_err(|_| Error::Corrupt("status"))?,
+        name: row.get("name")?,
         external_id: external_id
             .map(|text| ExternalId::parse_for_member(&text).map_err(|_| Error::Corrupt("external_id")))
             .transpose()?,
         retired_email_addresses: Vec::new(),
-        is_breakglass: column(row, "is_breakglass")?,
-        assigned_roles: json_column(row, "assigned_roles")?,
-        mfa_enrolled: column(row, "mfa_enrolled")?,
+        is_breakglass: row.get("is_breakglass")?,
+        assigned_roles: row.json("assigned_roles")?,
+        mfa_enrolled: row.get("mfa_enrolled")?,
         mfa_phone_number: Some(number)
             .filter(|number| !number.is_empty())
             .map(|number| PhoneNumber::parse(&number).map_err(|_| Error::Corrupt("mfa_phone_number")))
             .transpose()?,
-        mfa_phone_number_verified: column(row, "mfa_phone_number_verified")?,
+        mfa_phone_number_verified: row.get("mfa_phone_number_verified")?,
         default_mfa_method: Some(method)
             .filter(|method| !method.is_empty())
             .map(|method| MfaMethod::try_from(method).map_err(|_| Error::Corrupt("default_mfa_method")))
             .transpose()?,
-        oauth_registrations: json_column(row, "oauth_registrations")?,
-        trusted_metadata: json_column(row, "trusted_metadata")?,
-        untrusted_metadata: json_column(row, "untrusted_metadata")?,
-        created_at: column(row, "created_at")?,
-        updated_at: column(row, "updated_at")?,
-        version: column(row, "version")?,
+        oauth_registrations: row.json("oauth_registrations")?,
+        trusted_metadata: row.json("trusted_metadata")?,
+        untrusted_metadata: row.json("untrusted_metadata")?,
+        created_at: row.get("created_at")?,
+        updated_at: row.get("updated_at")?,
+        version: row.get("version")?,
     })
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::chain::{Chain, Column};
 use super::parameters::Parameters;
-use super::{Engine, Error, Lock, Store, Transaction, column, json_column, json_value};
+use super::{Columns, Engine, Error, Lock, Store, Transaction, column, json_value};
 use crate::domain::email_domain::EmailDomain;
 use crate::domain::ids::OrganizationId;
 use crate::domain::organization::{Organization, OrganizationName};
@@ -140,21 +140,29 @@ fn domain_rows(id: Uuid, kind: &'static str, domains: &[EmailDomain]) -> Vec<Vec
         .collect()
 }
 
-/// The query that reads organizations whole. Columns are named, not `*`: one that a newer version adds
-/// would invalidate the prepared statement.
+/// The query that reads organizations whole.
 fn select(engine: Engine, condition: &str) -> String {
+    let columns = columns(engine, "");
+    format!("SELECT {columns} FROM organizations WHERE deleted_at IS NULL AND {condition}")
+}
+
+/// What makes up an organization, each column called with the prefix. Columns are named, not `*`: one that
+/// a newer version adds would invalidate the prepared statement.
+pub(super) fn columns(engine: Engine, prefix: &str) -> String {
     let array = engine.json_array();
-    let columns: Vec<_> = ORGANIZATION.iter().map(|(column, _)| *column).collect();
-    let columns = columns.join(", ");
+    let own: Vec<_> = ORGANIZATION
+        .iter()
+        .map(|(column, _)| format!("organizations.{column} AS {prefix}{column}"))
+        .collect();
+    let own = own.join(", ");
     format!(
-        "SELECT {columns}, \
+        "{own}, \
          (SELECT {array}(domain) FROM (SELECT domain FROM organization_domains \
-          WHERE organization_id = organizations.id AND kind = 'allowed' ORDER BY position) AS allowed) AS email_allowed_domains, \
+          WHERE organization_id = organizations.id AND kind = 'allowed' ORDER BY position) AS allowed) AS {prefix}email_allowed_domains, \
          (SELECT {array}(domain) FROM (SELECT domain FROM organization_domains \
-          WHERE organization_id = organizations.id AND kind = 'claimed' ORDER BY position) AS claimed) AS claimed_email_domains, \
+          WHERE organization_id = organizations.id AND kind = 'claimed' ORDER BY position) AS claimed) AS {prefix}claimed_email_domains, \
          (SELECT {array}(tenant) FROM (SELECT provider || '{TENANT_SEPARATOR}' || tenant_id AS tenant FROM organization_oauth_tenants \
-          WHERE organization_id = organizations.id ORDER BY position) AS tenants) AS allowed_oauth_tenants \
-         FROM organizations WHERE deleted_at IS NULL AND {condition}"
+          WHERE organization_id = organizations.id ORDER BY position) AS tenants) AS {prefix}allowed_oauth_tenants"
     )
 }
 
@@ -169,18 +177,6 @@ fn named(name: &OrganizationName) -> (&'static str, Value) {
     }
 }
 
-/// Whether the organization is the one that is meant: external ids keep their case, only slugs are
-/// compared without it.
-fn is_meant(organization: &Organization, name: &OrganizationName) -> bool {
-    match name {
-        OrganizationName::Id(id) => organization.id == *id,
-        OrganizationName::Other(name) => {
-            organization.slug.as_str().eq_ignore_ascii_case(name)
-                || organization.external_id.as_ref().is_some_and(|external_id| external_id.as_str() == name)
-        }
-    }
-}
-
 impl Store {
     /// Reads an organization whole, in one round trip.
     ///
@@ -190,7 +186,7 @@ impl Store {
         let (condition, value) = named(name);
         let row = self.query_one(&select(self.engine, condition), vec![value]).await?;
         let organization = row.map(|row| from_row(&row)).transpose()?;
-        Ok(organization.filter(|organization| is_meant(organization, name)))
+        Ok(organization.filter(|organization| name.means(organization)))
     }
 
     /// Reads organizations whole, those that are there, in no order.
@@ -219,7 +215,7 @@ impl Store {
         let found = rows.iter().map(from_row).collect::<Result<Vec<_>, _>>()?;
         let mut organizations: Vec<Organization> = Vec::new();
         for name in wanted {
-            let Some(organization) = found.iter().find(|organization| is_meant(organization, name)) else {
+            let Some(organization) = found.iter().find(|organization| name.means(organization)) else {
                 return Ok(None);
             };
             if organizations.iter().all(|other| other.id != organization.id) {
@@ -273,6 +269,17 @@ pub(super) fn named_any(table: &str, names: &[OrganizationName], parameters: &mu
 }
 
 impl Transaction {
+    /// Reads an organization whole, as it is in this transaction.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn organization_find(&self, name: &OrganizationName) -> Result<Option<Organization>, Error> {
+        let (condition, value) = named(name);
+        let row = self.query_one(&select(self.engine, condition), vec![value]).await?;
+        let organization = row.map(|row| from_row(&row)).transpose()?;
+        Ok(organization.filter(|organization| name.means(organization)))
+    }
+
     /// Holds an organization and reads it whole. What others committed before is seen; nothing of it
     /// changes until the transaction ends.
     ///
@@ -294,7 +301,7 @@ impl Transaction {
         // domains and tenants as they were before.
         let row = self.query_one(&select(self.engine, "id = $1"), vec![id.into()]).await?;
         let organization = row.map(|row| from_row(&row)).transpose()?;
-        Ok(organization.filter(|organization| is_meant(organization, name)))
+        Ok(organization.filter(|organization| name.means(organization)))
     }
 
     /// Writes what an update has changed.
@@ -370,32 +377,34 @@ impl Transaction {
 }
 
 fn from_row(row: &QueryResult) -> Result<Organization, Error> {
-    let external_id: Option<String> = column(row, "external_id")?;
+    from_columns(Columns::of(row, ""))
+}
+
+/// The organization in the columns of [`columns`].
+pub(super) fn from_columns(row: Columns<'_>) -> Result<Organization, Error> {
+    let external_id: Option<String> = row.get("external_id")?;
     Ok(Organization {
-        id: OrganizationId::new(column(row, "id")?),
-        name: column(row, "name")?,
-        slug: Slug::parse(&column::<String>(row, "slug")?).map_err(|_| Error::Corrupt("slug"))?,
+        id: OrganizationId::new(row.get("id")?),
+        name: row.get("name")?,
+        slug: Slug::parse(&row.get::<String>("slug")?).map_err(|_| Error::Corrupt("slug"))?,
         external_id: external_id
             .map(|text| ExternalId::parse_for_organization(&text).map_err(|_| Error::Corrupt("external_id")))
             .transpose()?,
-        logo_url: column(row, "logo_url")?,
-        trusted_metadata: json_column(row, "trusted_metadata")?,
+        logo_url: row.get("logo_url")?,
+        trusted_metadata: row.json("trusted_metadata")?,
         settings: OrganizationSettings {
-            sso_default_connection_id: column(row, "sso_default_connection_id")?,
+            sso_default_connection_id: row.get("sso_default_connection_id")?,
             sso_jit_provisioning: published(row, "sso_jit_provisioning")?,
-            sso_jit_provisioning_allowed_connections: json_column(
-                row,
-                "sso_jit_provisioning_allowed_connections",
-            )?,
+            sso_jit_provisioning_allowed_connections: row.json("sso_jit_provisioning_allowed_connections")?,
             email_allowed_domains: list(row, "email_allowed_domains")?,
             email_jit_provisioning: published(row, "email_jit_provisioning")?,
             email_invites: published(row, "email_invites")?,
             auth_methods: published(row, "auth_methods")?,
-            allowed_auth_methods: json_column(row, "allowed_auth_methods")?,
+            allowed_auth_methods: row.json("allowed_auth_methods")?,
             mfa_policy: published(row, "mfa_policy")?,
             mfa_methods: published(row, "mfa_methods")?,
-            allowed_mfa_methods: json_column(row, "allowed_mfa_methods")?,
-            rbac_email_implicit_role_assignments: json_column(row, "rbac_email_implicit_role_assignments")?,
+            allowed_mfa_methods: row.json("allowed_mfa_methods")?,
+            rbac_email_implicit_role_assignments: row.json("rbac_email_implicit_role_assignments")?,
             oauth_tenant_jit_provisioning: published(row, "oauth_tenant_jit_provisioning")?,
             allowed_oauth_tenants: tenants(row)?,
             claimed_email_domains: list(row, "claimed_email_domains")?,
@@ -403,30 +412,30 @@ fn from_row(row: &QueryResult) -> Result<Organization, Error> {
                 row,
                 "first_party_connected_apps_allowed_type",
             )?,
-            allowed_first_party_connected_apps: json_column(row, "allowed_first_party_connected_apps")?,
+            allowed_first_party_connected_apps: row.json("allowed_first_party_connected_apps")?,
             third_party_connected_apps_allowed_type: published(
                 row,
                 "third_party_connected_apps_allowed_type",
             )?,
-            allowed_third_party_connected_apps: json_column(row, "allowed_third_party_connected_apps")?,
+            allowed_third_party_connected_apps: row.json("allowed_third_party_connected_apps")?,
         },
-        created_at: column::<OffsetDateTime>(row, "created_at")?,
-        updated_at: column::<OffsetDateTime>(row, "updated_at")?,
-        version: column(row, "version")?,
+        created_at: row.get::<OffsetDateTime>("created_at")?,
+        updated_at: row.get::<OffsetDateTime>("updated_at")?,
+        version: row.get("version")?,
     })
 }
 
-fn published<T: TryFrom<String>>(row: &QueryResult, name: &'static str) -> Result<T, Error> {
-    T::try_from(column::<String>(row, name)?).map_err(|_| Error::Corrupt(name))
+fn published<T: TryFrom<String>>(row: Columns<'_>, name: &'static str) -> Result<T, Error> {
+    T::try_from(row.get::<String>(name)?).map_err(|_| Error::Corrupt(name))
 }
 
 /// An aggregated list; the aggregate of no rows is null.
-fn list<T: DeserializeOwned>(row: &QueryResult, name: &'static str) -> Result<Vec<T>, Error> {
-    let json: Option<serde_json::Value> = column(row, name)?;
+pub(super) fn list<T: DeserializeOwned>(row: Columns<'_>, name: &'static str) -> Result<Vec<T>, Error> {
+    let json: Option<serde_json::Value> = row.get(name)?;
     json.map_or_else(|| Ok(Vec::new()), |json| serde_json::from_value(json).map_err(|_| Error::Corrupt(name)))
 }
 
-fn tenants(row: &QueryResult) -> Result<Vec<OauthTenant>, Error> {
+fn tenants(row: Columns<'_>) -> Result<Vec<OauthTenant>, Error> {
     const NAME: &str = "allowed_oauth_tenants";
     let tenant = |text: &String| {
         let (provider, tenant_id) = text.split_once(TENANT_SEPARATOR)?;

@@ -1,12 +1,14 @@
 //! Receipts: the truth about whether an intermediate session token can still buy.
 
+use sea_orm::{QueryResult, Value};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::chain::{Chain, Column};
-use super::{DiscoveryCreation, Error, Store, column};
+use super::{DiscoveryCreation, Error, Store, Transaction, column};
 use crate::domain::ids::{MemberId, OrganizationId, SessionId};
 use crate::domain::intermediate_session::{Binding, TokenHash};
+use crate::domain::session::MemberSession;
 
 const RECEIPT: &[Column] = &[
     ("token_hash", "bytea"),
@@ -48,24 +50,103 @@ pub struct ReplayTarget {
     pub session_expires_at: Option<OffsetDateTime>,
 }
 
+/// A row of [`RECEIPT`] for what a token buys.
+fn row(
+    token: TokenHash,
+    token_expires_at: OffsetDateTime,
+    member: (OrganizationId, MemberId),
+    session: Option<(SessionId, &[u8; 32])>,
+    now: OffsetDateTime,
+) -> Vec<Value> {
+    vec![
+        token.0.to_vec().into(),
+        token_expires_at.into(),
+        member.0.uuid().into(),
+        member.1.uuid().into(),
+        session.map(|(session, _)| session.uuid()).into(),
+        session.map(|(_, nonce)| nonce.to_vec()).into(),
+        false.into(),
+        now.into(),
+    ]
+}
+
 impl Chain {
     /// Adds the receipt of what a token buys.
     pub(super) fn receipt(&mut self, bought: &DiscoveryCreation<'_>) {
-        let purchase = bought.purchase.as_ref();
-        self.row(
-            "intermediate_session_receipts",
-            RECEIPT,
-            vec![
-                bought.token_hash.0.to_vec().into(),
-                bought.token_expires_at.into(),
-                bought.creation.organization.id.uuid().into(),
-                bought.member.id.uuid().into(),
-                purchase.map(|purchase| purchase.session.id.uuid()).into(),
-                purchase.map(|purchase| purchase.nonce.to_vec()).into(),
-                false.into(),
-                bought.now.into(),
-            ],
-        );
+        let session = bought.purchase.as_ref().map(|purchase| (purchase.session.id, &purchase.nonce));
+        let member = (bought.member.organization_id, bought.member.id);
+        let row = row(bought.token_hash, bought.token_expires_at, member, session, bought.now);
+        self.row("intermediate_session_receipts", RECEIPT, row);
+    }
+}
+
+/// The query for what a token has come to, with its hash as `$1`.
+const FIND: &str = "SELECT organization_id, member_id, session_id, revoked FROM intermediate_session_receipts \
+                    WHERE token_hash = $1";
+
+fn receipt(row: &QueryResult) -> Result<Receipt, Error> {
+    let revoked: bool = column(row, "revoked")?;
+    let session_id: Option<Uuid> = column(row, "session_id")?;
+    let organization_id: Option<Uuid> = column(row, "organization_id")?;
+    let member_id: Option<Uuid> = column(row, "member_id")?;
+    Ok(match (revoked, session_id, organization_id, member_id) {
+        (false, None, Some(organization_id), Some(member_id)) => Receipt::Bound(Binding {
+            organization_id: OrganizationId::new(organization_id),
+            member_id: MemberId::new(member_id),
+        }),
+        _ => Receipt::Gone,
+    })
+}
+
+impl Transaction {
+    /// What the token has come to; `None`: nothing yet.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn receipt_find(&self, token: TokenHash) -> Result<Option<Receipt>, Error> {
+        let row = self.query_one(FIND, vec![token.0.to_vec().into()]).await?;
+        row.as_ref().map(receipt).transpose()
+    }
+
+    /// Records that the token buys a session. Waits for another call that is recording what it buys.
+    ///
+    /// # Errors
+    /// [`Error::Violates`] with `Receipt`; as [`Error`] says.
+    pub async fn receipt_insert(
+        &self,
+        token: TokenHash,
+        token_expires_at: OffsetDateTime,
+        session: &MemberSession,
+        nonce: &[u8; 32],
+    ) -> Result<(), Error> {
+        let member = (session.organization_id, session.member_id);
+        let row = row(token, token_expires_at, member, Some((session.id, nonce)), session.started_at);
+        self.insert_rows("intermediate_session_receipts", RECEIPT, vec![row]).await
+    }
+
+    /// Records that the token, which is bound, buys the session that finishes its login. `Ok(false)`: it
+    /// has bought one, was revoked, or is not bound to this login.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn receipt_finish(
+        &self,
+        token: TokenHash,
+        binding: Binding,
+        session: SessionId,
+        nonce: &[u8; 32],
+    ) -> Result<bool, Error> {
+        let sql = "UPDATE intermediate_session_receipts SET session_id = $4, session_token_nonce = $5 \
+                   WHERE token_hash = $1 AND organization_id = $2 AND member_id = $3 \
+                   AND session_id IS NULL AND NOT revoked";
+        let values = vec![
+            token.0.to_vec().into(),
+            binding.organization_id.uuid().into(),
+            binding.member_id.uuid().into(),
+            session.uuid().into(),
+            nonce.to_vec().into(),
+        ];
+        Ok(self.execute(sql, values).await? == 1)
     }
 }
 
@@ -75,22 +156,8 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Corrupt`].
     pub async fn receipt_find(&self, token: TokenHash) -> Result<Option<Receipt>, Error> {
-        let sql = "SELECT organization_id, member_id, session_id, revoked FROM intermediate_session_receipts \
-                   WHERE token_hash = $1";
-        let Some(row) = self.query_one(sql, vec![token.0.to_vec().into()]).await? else {
-            return Ok(None);
-        };
-        let revoked: bool = column(&row, "revoked")?;
-        let session_id: Option<Uuid> = column(&row, "session_id")?;
-        let organization_id: Option<Uuid> = column(&row, "organization_id")?;
-        let member_id: Option<Uuid> = column(&row, "member_id")?;
-        Ok(Some(match (revoked, session_id, organization_id, member_id) {
-            (false, None, Some(organization_id), Some(member_id)) => Receipt::Bound(Binding {
-                organization_id: OrganizationId::new(organization_id),
-                member_id: MemberId::new(member_id),
-            }),
-            _ => Receipt::Gone,
-        }))
+        let row = self.query_one(FIND, vec![token.0.to_vec().into()]).await?;
+        row.as_ref().map(receipt).transpose()
     }
 
     /// Revokes a token that has bought no session. `Ok(false)`: it has, or it was revoked before.

@@ -9,8 +9,8 @@ use super::{Error, Store, column};
 const BATCH: u64 = 1_000;
 
 impl Store {
-    /// Removes a batch of receipts and idempotency records from before `before`, and of what deleted
-    /// organizations have left behind. Tells whether there may be more.
+    /// Removes a batch of receipts and idempotency records from before `before`, of sessions that have
+    /// expired before, and of what deleted organizations have left behind. Tells whether there may be more.
     ///
     /// # Errors
     /// As [`Error`] says.
@@ -23,10 +23,15 @@ impl Store {
             "DELETE FROM idempotency_records WHERE (caller, key_hash) IN \
              (SELECT caller, key_hash FROM idempotency_records WHERE created_at < $1 ORDER BY created_at LIMIT {BATCH})"
         );
+        let sessions = format!(
+            "DELETE FROM sessions WHERE id IN \
+             (SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT {BATCH})"
+        );
+        let sessions = self.execute(&sessions, vec![before.into()]).await?;
         let receipts = self.execute(&receipts, vec![before.into()]).await?;
         let answers = self.execute(&answers, vec![before.into()]).await?;
         let more = self.sweep_deleted().await?;
-        Ok(receipts == BATCH || answers == BATCH || more)
+        Ok(sessions == BATCH || receipts == BATCH || answers == BATCH || more)
     }
 
     /// Removes some members of the organization that was deleted first, with their addresses and sessions;

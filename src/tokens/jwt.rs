@@ -231,7 +231,7 @@ impl Issuer {
         let environment = self.environment;
         let mut object = json!({
             "type": factor.kind.published_type(),
-            "delivery_method": factor.kind.delivery_method(),
+            "delivery_method": factor.delivery_method(),
             "last_authenticated_at": rfc3339(factor.last_authenticated_at),
             "created_at": rfc3339(factor.created_at),
             "updated_at": rfc3339(factor.updated_at),
@@ -247,7 +247,11 @@ impl Issuer {
                 "phone_number_factor".to_owned(),
                 json!({"phone_id": phone_id.text(environment), "phone_number": phone_number}),
             ),
-            FactorDetail::Oauth { id, provider_subject, email_id, tenant_ids } => {
+            FactorDetail::OauthExchange { email_id, .. } => {
+                let provider = factor.kind.delivery_method().trim_start_matches("oauth_");
+                (format!("{provider}_oauth_exchange_factor"), json!({"email_id": email_id.text(environment)}))
+            }
+            FactorDetail::Oauth { id, provider_subject, email_id, tenant_ids, .. } => {
                 let mut detail = json!({"id": id.text(environment), "provider_subject": provider_subject});
                 if let Some(email_id) = email_id {
                     detail["email_id"] = email_id.text(environment).into();

@@ -21,9 +21,9 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
 #[derive(Clone, PartialEq, Eq)]
 pub struct IntermediateToken([u8; 32]);
 
-/// A text that has not the shape of an intermediate session token.
+/// A text that has not the shape of a token of its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not 44 characters of base64url with `=`")]
+#[error("is not 44 characters of base64url, as such tokens are")]
 pub struct MalformedToken;
 
 impl IntermediateToken {
@@ -72,6 +72,16 @@ impl fmt::Debug for IntermediateToken {
 pub struct SessionToken([u8; 33]);
 
 impl SessionToken {
+    /// Reads the canonical text form; every other spelling of the same bytes is refused.
+    ///
+    /// # Errors
+    /// [`MalformedToken`].
+    pub fn parse(text: &str) -> Result<Self, MalformedToken> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| MalformedToken)?;
+        // 33 bytes fill their 44 characters: there is one spelling of each.
+        Ok(Self(bytes.try_into().map_err(|_| MalformedToken)?))
+    }
+
     pub(super) fn new(bytes: [u8; 33]) -> Self {
         Self(bytes)
     }

@@ -97,9 +97,8 @@ impl SealingKey {
         Ok(secret)
     }
 
-    /// Derives the session token that an intermediate session token buys (HKDF, RFC 5869). Whoever
-    /// presents the same intermediate token gets the same session token again; without this key and
-    /// the nonce nobody does.
+    /// Derives the session token that an intermediate session token buys. Whoever presents the same
+    /// intermediate token gets the same session token again; without this key and the nonce nobody does.
     ///
     /// # Errors
     /// [`SealingError::Cryptography`].
@@ -108,11 +107,24 @@ impl SealingKey {
         token: &IntermediateToken,
         nonce: &[u8],
     ) -> Result<SessionToken, SealingError> {
+        self.derive(token.secret(), nonce, b"vestibule session token")
+    }
+
+    /// Derives the session token that the token or JWT of another session is exchanged for, likewise.
+    ///
+    /// # Errors
+    /// [`SealingError::Cryptography`].
+    pub fn exchanged_token(&self, credential: &str, nonce: &[u8]) -> Result<SessionToken, SealingError> {
+        self.derive(credential.as_bytes(), nonce, b"vestibule exchanged session token")
+    }
+
+    /// HKDF (RFC 5869).
+    fn derive(&self, secret: &[u8], nonce: &[u8], purpose: &[u8]) -> Result<SessionToken, SealingError> {
         let mut bytes = [0; 33];
-        let material = [&self.0, token.secret()].concat();
+        let material = [&self.0, secret].concat();
         Salt::new(HKDF_SHA256, nonce)
             .extract(&material)
-            .expand(&[b"vestibule session token"], Length(bytes.len()))
+            .expand(&[purpose], Length(bytes.len()))
             .and_then(|output| output.fill(&mut bytes))
             .map_err(|_| SealingError::Cryptography)?;
         Ok(SessionToken::new(bytes))

@@ -1,1 +1,2 @@
 mod create_organization;
+mod life;

@@ -9,6 +9,7 @@ pub(crate) mod database;
 pub(crate) mod entry;
 pub(crate) mod fixtures;
 pub(crate) mod json;
+pub(crate) mod logins;
 pub(crate) mod members;
 pub(crate) mod postgres;
 pub(crate) mod program;

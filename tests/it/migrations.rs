@@ -245,7 +245,7 @@ async fn an_older_schema_is_refused() {
     let clock = std::sync::Arc::new(SystemClock::new());
     let refusal = App::build(&t.config, clock, std::sync::Arc::new(OsEntropy)).await.unwrap_err();
     let cause = std::error::Error::source(&refusal).unwrap().to_string();
-    assert_eq!(cause, "the database schema is at version 0, this program needs 11: run `vestibule migrate`");
+    assert_eq!(cause, "the database schema is at version 0, this program needs 13: run `vestibule migrate`");
 }
 
 /// Rolling back a deployment runs the older program's `migrate` on the newer schema.
@@ -275,7 +275,7 @@ async fn several_migrators_at_once_take_turns() {
     let (empty, url) = empty_database(&t).await;
     let migrate = || vestibule::app::migrate(&url);
     let (one, two, three) = tokio::join!(migrate(), migrate(), migrate());
-    assert_eq!([one.unwrap(), two.unwrap(), three.unwrap()], [11, 11, 11]);
+    assert_eq!([one.unwrap(), two.unwrap(), three.unwrap()], [13, 13, 13]);
     t.execute(&format!("DROP DATABASE \"{empty}\"")).await;
 }
 
@@ -325,7 +325,7 @@ async fn a_step_that_fails_leaves_nothing_and_locks_nobody_out() {
     .await;
     assert_eq!(tables.len(), 1, "the step is rolled back whole");
     connection.execute_unprepared("DROP TABLE events").await.unwrap();
-    assert_eq!(vestibule::app::migrate(&url).await.unwrap(), 11);
+    assert_eq!(vestibule::app::migrate(&url).await.unwrap(), 13);
     connection.close().await.unwrap();
     t.execute(&format!("DROP DATABASE \"{empty}\"")).await;
 }

@@ -8,6 +8,7 @@ use super::{Violations, intermediate_token};
 use crate::domain::authentication_factor::{FactorKind, SequenceOrder, VerifiedFactor};
 use crate::domain::email_address::EmailAddress;
 use crate::domain::email_domain::EmailDomain;
+use crate::domain::evidence::Evidence;
 use crate::domain::intermediate_session::MAX_FACTORS;
 use crate::domain::organization::is_control;
 use crate::domain::organization_settings::MAX_LIST;
@@ -33,7 +34,7 @@ pub(in crate::api) struct AddFactor {
 pub(in crate::api) fn create(
     request: pb::CreateIntermediateSessionRequest,
     now: OffsetDateTime,
-) -> Result<(EmailAddress, Vec<VerifiedFactor>), Status> {
+) -> Result<Evidence, Status> {
     let mut violations = Violations::of("CreateIntermediateSessionRequest");
     let address =
         violations.check("email_address", Reason::InvalidEmail, EmailAddress::parse(&request.email_address));
@@ -60,7 +61,7 @@ pub(in crate::api) fn create(
     if !primary && !violations.concern("factors") {
         violations.add("factors", BAD_FACTOR, "needs a factor that is not a second factor");
     }
-    violations.finish(address.map(|address| (address, factors)))
+    violations.finish(address.map(|email_address| Evidence { email_address, factors }))
 }
 
 /// Reads a factor for a token that exists.
@@ -99,7 +100,7 @@ fn factor(
         ("email_verified", sent.email_verified.is_some(), kind.is_oauth() || kind == FactorKind::Password),
         ("hosted_domain", sent.hosted_domain.is_some(), kind == FactorKind::GoogleOauth),
         ("provider_subject", sent.provider_subject.is_some(), kind.is_oauth()),
-        ("provider_tenant_ids", !tenants.is_empty(), kind.has_tenants()),
+        ("provider_tenant_ids", !tenants.is_empty(), kind.tenant_provider().is_some()),
         ("full_name", sent.full_name.is_some(), kind.is_oauth()),
         ("phone_number", sent.phone_number.is_some(), kind == FactorKind::SmsOtp),
     ];
@@ -145,6 +146,7 @@ fn factor(
         full_name: sent.full_name.filter(|name| !name.is_empty()),
         phone_number: sent.phone_number,
         verified_at: now,
+        carried: false,
     })
 }
 

@@ -32,6 +32,13 @@ const LOCALES: [&str; 16] = [
     "cs",
 ];
 
+/// Notes a language that no mail can be asked for in.
+pub(super) fn check_locale(violations: &mut Violations, locale: Option<&str>) {
+    if locale.is_some_and(|locale| !LOCALES.contains(&locale)) {
+        violations.add("locale", Reason::InvalidLocale, "is none of the known languages");
+    }
+}
+
 /// Reads a request to create one member.
 pub(in crate::api) fn create(api: &Api, request: pb::CreateMemberRequest) -> Result<CreateMembers, Status> {
     let mut violations = Violations::of("CreateMemberRequest");
@@ -89,9 +96,7 @@ pub(in crate::api) fn invite(api: &Api, request: pb::InviteMemberRequest) -> Res
         check_url(&mut violations, "invite_redirect_url", Reason::InvalidUrl, url);
     }
     let locale = request.locale;
-    if locale.as_ref().is_some_and(|locale| !LOCALES.contains(&locale.as_str())) {
-        violations.add("locale", Reason::InvalidLocale, "is none of the known languages");
-    }
+    check_locale(&mut violations, locale.as_deref());
     let template_id = request.invite_template_id;
     if template_id.as_ref().is_some_and(|id| !is_foreign_id(id)) {
         let rule = format!("is not a text of 1 to {MAX_FOREIGN_ID} characters");

@@ -11,13 +11,14 @@ pub(in crate::api) fn intermediate_session(
     environment: Environment,
 ) -> pb::IntermediateSession {
     pb::IntermediateSession {
-        email_address: session.email_address.as_str().to_owned(),
-        email_address_verified: session.email_address_verified(),
-        factors: session.factors.iter().map(|known| factor(known, session)).collect(),
+        email_address: session.evidence.email_address.as_str().to_owned(),
+        email_address_verified: session.evidence.email_address_verified(),
+        factors: session.evidence.factors.iter().map(|known| factor(known, session)).collect(),
         organization_id: session.binding.map(|binding| binding.organization_id.text(environment)),
         member_id: session.binding.map(|binding| binding.member_id.text(environment)),
         created_at: Some(timestamp(session.created_at)),
         intermediate_session_token_expires_at: Some(timestamp(session.expires_at)),
+        organization_id_hint: session.hint.map(|organization| organization.text(environment)),
     }
 }
 
@@ -26,7 +27,7 @@ fn factor(factor: &VerifiedFactor, session: &IntermediateSession) -> pb::Verifie
         factor: Some(pb::VouchedFactor {
             r#type: factor.kind.published_type().to_owned(),
             delivery_method: factor.kind.delivery_method().to_owned(),
-            email_address: Some(session.email_address.as_str().to_owned()),
+            email_address: Some(session.evidence.email_address.as_str().to_owned()),
             email_verified: factor.email_verified.then_some(true),
             hosted_domain: factor.hosted_domain.clone(),
             provider_subject: factor.provider_subject.clone(),
@@ -35,6 +36,7 @@ fn factor(factor: &VerifiedFactor, session: &IntermediateSession) -> pb::Verifie
             phone_number: factor.phone_number.clone(),
         }),
         verified_at: Some(timestamp(factor.verified_at)),
-        verifies_email_address: factor.verifies(&session.email_address),
+        carried: factor.carried,
+        verifies_email_address: factor.verifies(&session.evidence.email_address),
     }
 }

@@ -29,7 +29,7 @@ pub(in crate::api) fn member_session(session: &MemberSession, environment: Envir
 fn factor(factor: &AuthenticationFactor, environment: Environment) -> pb::AuthenticationFactor {
     let mut message = pb::AuthenticationFactor {
         r#type: factor.kind.published_type().to_owned(),
-        delivery_method: factor.kind.delivery_method().to_owned(),
+        delivery_method: factor.delivery_method(),
         last_authenticated_at: Some(timestamp(factor.last_authenticated_at)),
         created_at: Some(timestamp(factor.created_at)),
         updated_at: Some(timestamp(factor.updated_at)),
@@ -50,7 +50,17 @@ fn factor(factor: &AuthenticationFactor, environment: Environment) -> pb::Authen
                 phone_number: phone_number.clone(),
             });
         }
-        FactorDetail::Oauth { id, provider_subject, email_id, tenant_ids } => {
+        FactorDetail::OauthExchange { email_id, .. } => {
+            let address = Some(pb::OauthExchangeFactor { email_id: email_id.text(environment) });
+            match factor.kind {
+                FactorKind::GoogleOauth => message.google_oauth_exchange_factor = address,
+                FactorKind::GithubOauth => message.github_oauth_exchange_factor = address,
+                FactorKind::SlackOauth => message.slack_oauth_exchange_factor = address,
+                FactorKind::HubspotOauth => message.hubspot_oauth_exchange_factor = address,
+                _ => {}
+            }
+        }
+        FactorDetail::Oauth { id, provider_subject, email_id, tenant_ids, .. } => {
             let many = factor.kind == FactorKind::GithubOauth;
             let account = pb::OauthFactor {
                 id: id.text(environment),

@@ -224,8 +224,10 @@ fn permission_among(
     repeated(actions).map_or(Ok(()), |action| Err(PermissionRule::DuplicateAction(action)))
 }
 
-/// Whether a text can be the id of a role or resource, or an action.
-fn is_id(text: &str) -> bool {
+/// Whether a text can be the id of a role or resource, or an action: 1 to [`MAX_ID`] ASCII letters, digits,
+/// `_`, `-`, `.` and `:`.
+#[must_use]
+pub fn is_id(text: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte);
     (1..=MAX_ID).contains(&text.len()) && text.bytes().all(is_allowed)
 }

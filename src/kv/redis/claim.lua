@@ -1,5 +1,6 @@
--- Takes an open entry for the length of a lease.
--- KEYS[1] the entry. ARGV[1] the claim's id. ARGV[2] the lease in milliseconds.
+-- Takes an entry for the length of a lease.
+-- KEYS[1] the entry. ARGV[1] the claim's id. ARGV[2] the lease in milliseconds. ARGV[3] 'open' for open
+-- entries only, or 'any'.
 -- Answers {'absent'} | {'in_use', rest of the lease} | {'bound' | 'claimed', the entry's fields}.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -10,7 +11,7 @@ end
 if state[2] and state[2] ~= ARGV[1] and tonumber(state[3]) > now then
   return {'in_use', tonumber(state[3]) - now}
 end
-if state[4] then
+if state[4] and ARGV[3] == 'open' then
   return {'bound', redis.call('HGETALL', KEYS[1])}
 end
 redis.call('HSET', KEYS[1], 'claim', ARGV[1], 'claim_until', string.format('%.0f', now + ARGV[2]))

@@ -1,30 +1,33 @@
 //! Creating an organization with an intermediate session token, as its first member.
 
-use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
 use tracing::Instrument as _;
 
-use super::first_member::{first_member, first_session};
+use super::replay::Kept;
 use super::spending::{Held, LeaseOver, Outcome};
+use crate::domain::admission::{Door, Facts, Owed, Situation, decide};
 use crate::domain::call::Call;
 use crate::domain::default_names::default_names;
-use crate::domain::discovery::{Owed, owed_by_creator};
 use crate::domain::event::{Event, EventType};
+use crate::domain::evidence::Evidence;
+use crate::domain::ids::OrganizationId;
 use crate::domain::intermediate_session::Binding;
 use crate::domain::json::JsonObject;
-use crate::domain::member::Member;
+use crate::domain::member::{ADMIN_ROLE, Member, MemberStatus};
 use crate::domain::organization::{Organization, first_version};
 use crate::domain::organization_settings::OrganizationSettings;
 use crate::domain::reason::Reason;
-use crate::domain::session::{MemberSession, SessionRequest};
+use crate::domain::session::SessionRequest;
 use crate::domain::slug::{ExternalId, Slug};
+use crate::kv::Claimable;
 use crate::service::Service;
+use crate::service::admission;
 use crate::service::answers::stored_answer;
 use crate::service::error::Error;
+use crate::service::login::{self, Entered, Login};
 use crate::service::mint::Mint;
 use crate::service::organizations::Naming;
 use crate::store::{Constraint, Creation, DiscoveryCreation, Error as StoreError, Purchase};
-use crate::tokens::opaque::{IntermediateToken, SessionToken};
+use crate::tokens::opaque::IntermediateToken;
 
 /// What to create, and with which token.
 #[derive(Clone, Debug)]
@@ -39,41 +42,6 @@ pub struct CreateOrganization {
     pub trusted_metadata: JsonObject,
     pub settings: OrganizationSettings,
     pub telemetry_id: Option<String>,
-}
-
-/// What was created.
-#[derive(Clone, Debug)]
-pub struct Created {
-    /// The organization.
-    pub organization: Organization,
-    /// Its first member.
-    pub member: Member,
-    /// What is owed before the member is logged in.
-    pub owed: Owed,
-    /// The login, when nothing is owed.
-    pub login: Option<Login>,
-    /// When the intermediate session token ends, for a caller who gets it back.
-    pub token_expires_at: OffsetDateTime,
-}
-
-/// A login.
-#[derive(Clone, Debug)]
-pub struct Login {
-    /// The session.
-    pub session: MemberSession,
-    /// Its opaque token.
-    pub token: SessionToken,
-    /// Its JWT.
-    pub jwt: String,
-}
-
-/// What a repeat of the call is answered with: everything but the secrets.
-#[derive(Debug, Serialize, Deserialize)]
-struct Kept {
-    organization: Organization,
-    member: Member,
-    owed: Owed,
-    session: Option<MemberSession>,
 }
 
 /// Why nothing came of a held token.
@@ -106,7 +74,7 @@ impl Service {
         &self,
         call: Call,
         command: CreateOrganization,
-    ) -> Result<Created, Error> {
+    ) -> Result<Entered, Error> {
         if !self.parts.discovery_organization_creation {
             return self.replay(&call, &command.token).await?.ok_or(Error::Precondition {
                 reason: Reason::DiscoveryOrganizationCreationDisabled,
@@ -122,18 +90,17 @@ impl Service {
         &self,
         call: &Call,
         command: &CreateOrganization,
-    ) -> Result<Created, Error> {
-        let held = match self.claim(command.token.hash()).await {
+    ) -> Result<Entered, Error> {
+        let held = match self.claim(command.token.hash(), Claimable::Open).await {
             Ok(held) => held,
-            Err(refusal @ (Error::NotFound { .. } | Error::Busy { .. } | Error::Precondition { .. })) => {
-                return self.replay(call, &command.token).await?.ok_or(refusal);
-            }
-            Err(error) => return Err(error),
+            Err(refusal) => return self.replay_or(call, &command.token, refusal).await,
         };
         let failure = match held.within_lease(&*self.parts.clock, self.record(call, command, &held)).await {
             Ok(Ok(created)) => {
-                let outcome =
-                    if created.login.is_some() { Outcome::Spent } else { Outcome::Bound(created.binding()) };
+                let bound = created.member.as_ref().filter(|_| created.login.is_none());
+                let outcome = bound.map_or(Outcome::Spent, |member| {
+                    Outcome::Bound(Binding { organization_id: member.organization_id, member_id: member.id })
+                });
                 self.finish(&held, outcome).await;
                 return Ok(created);
             }
@@ -159,10 +126,7 @@ impl Service {
             Failure::Refused(error) => error,
             Failure::NameTaken | Failure::Repeated => Error::concurrent(),
             Failure::TooLate => Error::intermediate_session_not_found(),
-            Failure::DomainClaimed => Error::Precondition {
-                reason: Reason::ActionNotAllowedEmailDomainIsClaimed,
-                message: "the domain of the e-mail address is claimed by another organization",
-            },
+            Failure::DomainClaimed => admission::refusal(Reason::ActionNotAllowedEmailDomainIsClaimed),
         };
         // A repeat can be refused for what has changed since the first call, or for what that call
         // itself did: its own answer comes before any refusal, and the receipt before any other reason.
@@ -176,11 +140,11 @@ impl Service {
         call: &Call,
         command: &CreateOrganization,
         held: &Held,
-    ) -> Result<Created, Failure> {
+    ) -> Result<Entered, Failure> {
         let parts = &self.parts;
         let mint = Mint::new(&*parts.clock, &*parts.entropy);
-        let person = &held.person;
-        let names = default_names(&person.email_address, &parts.common_domains);
+        let evidence = &held.person.evidence;
+        let names = default_names(&evidence.email_address, &parts.common_domains);
         let mut naming = Naming::new(command.slug.clone(), || names.slug);
         let mut organization = Organization {
             id: mint.id(),
@@ -194,27 +158,22 @@ impl Service {
             updated_at: mint.now,
             version: first_version(),
         };
-        let member = first_member(person, organization.id, &mint);
-        let owed = owed_by_creator(person, &organization.settings);
+        let owed = owed_by_creator(evidence, &organization.settings);
+        let member = first_member(evidence, organization.id, &mint);
         loop {
             let session = owed
                 .nothing()
-                .then(|| first_session(person, &member, &organization, &command.session, &mint));
-            let kept = Kept { organization, member: member.clone(), owed: owed.clone(), session };
+                .then(|| login::session(evidence, &member, &organization, &command.session, &mint));
+            let kept = Kept { organization, member: Some(member.clone()), owed: owed.clone(), session };
             let events = events(call, command, &kept, &mint);
             let answer = stored_answer(call, &kept, mint.now).map_err(Failure::Refused)?;
             let creation =
                 Creation { answer: answer.as_ref(), organization: &kept.organization, events: &events };
             match self.record_once(&command.token, held, &kept, creation).await {
                 Ok(login) => {
-                    let token_expires_at = person.expires_at;
-                    return Ok(Created {
-                        organization: kept.organization,
-                        member,
-                        owed,
-                        login,
-                        token_expires_at,
-                    });
+                    let Kept { organization, member, owed, .. } = kept;
+                    let token_expires_at = held.person.expires_at;
+                    return Ok(Entered { organization, member, owed, login, token_expires_at });
                 }
                 Err(Failure::NameTaken) => {
                     organization = kept.organization;
@@ -237,6 +196,9 @@ impl Service {
         creation: Creation<'_>,
     ) -> Result<Option<Login>, Failure> {
         let parts = &self.parts;
+        let Some(member) = &kept.member else {
+            return Err(Failure::Refused(Error::internal("a creation has no member")));
+        };
         let now = kept.organization.created_at;
         let nonce: [u8; 32] = parts.entropy.bytes();
         let session_token = parts
@@ -252,15 +214,18 @@ impl Service {
             creation,
             token_hash: token.hash(),
             token_expires_at: held.person.expires_at,
-            member: &kept.member,
+            member,
             purchase,
             now,
         };
         // The signature is made while the database works.
-        let (recorded, jwt) = tokio::join!(
-            parts.store.record_discovery_creation(&bought),
-            self.sign_session(kept.session.as_ref(), now)
-        );
+        let signing = async {
+            match &kept.session {
+                Some(session) => self.sign_session(session, now).await.map(Some),
+                None => Ok(None),
+            }
+        };
+        let (recorded, jwt) = tokio::join!(parts.store.record_discovery_creation(&bought), signing);
         match recorded {
             Ok(true) => {}
             Ok(false) => return Err(Failure::DomainClaimed),
@@ -275,75 +240,46 @@ impl Service {
         let jwt = jwt.map_err(Failure::Unanswerable)?;
         Ok(kept.session.clone().zip(jwt).map(|(session, jwt)| Login { session, token: session_token, jwt }))
     }
-
-    /// Answers a repeat of the call as the call was answered, with a fresh JWT. `None`: the call
-    /// sent no key, or nothing was answered under it.
-    ///
-    /// Works only while everything that the answer speaks of is there.
-    async fn replay(&self, call: &Call, token: &IntermediateToken) -> Result<Option<Created>, Error> {
-        let Some(kept) = self.earlier_answer::<Kept>(call).await? else {
-            return Ok(None);
-        };
-        let parts = &self.parts;
-        let now = parts.clock.now();
-        let gone = |reason, message| Err(Error::NotFound { reason, message });
-        let Some(target) = parts.store.replay_target(token.hash()).await? else {
-            return Err(Error::intermediate_session_not_found());
-        };
-        let finished_since = target.session_id != kept.session.as_ref().map(|session| session.id);
-        if target.revoked || target.token_expires_at <= now || finished_since {
-            return Err(Error::intermediate_session_not_found());
-        }
-        if !target.organization_lives {
-            return Err(Error::organization_not_found());
-        }
-        if !target.member_lives {
-            return gone(Reason::MemberNotFound, "the member is gone");
-        }
-        let login = match (kept.session, target.nonce) {
-            (None, _) => None,
-            (Some(_), _) if target.session_expires_at.is_none_or(|expires_at| expires_at <= now) => {
-                return gone(Reason::SessionNotFound, "the session is gone");
-            }
-            (Some(_), None) => {
-                return Err(Error::internal("a receipt with a session has no nonce"));
-            }
-            (Some(session), Some(nonce)) => {
-                let token = parts.sealing_key.session_token(token, &nonce).map_err(Error::internal)?;
-                let jwt = self.sign_session(Some(&session), now).await?;
-                jwt.map(|jwt| Login { session, token, jwt })
-            }
-        };
-        Ok(Some(Created {
-            organization: kept.organization,
-            member: kept.member,
-            owed: kept.owed,
-            login,
-            token_expires_at: target.token_expires_at,
-        }))
-    }
-}
-
-impl Created {
-    fn binding(&self) -> Binding {
-        Binding { organization_id: self.organization.id, member_id: self.member.id }
-    }
 }
 
 fn events(call: &Call, command: &CreateOrganization, kept: &Kept, mint: &Mint<'_>) -> Vec<Event> {
     let event = |event_type| {
         let mut event = Event::new(mint.id(), event_type, kept.organization.id, call, mint.now);
-        if let Some(telemetry_id) = &command.telemetry_id {
-            event.data.insert("telemetry_id".to_owned(), telemetry_id.as_str().into());
-        }
+        event.came_from(command.telemetry_id.as_deref());
         event
     };
     let organization = event(EventType::OrganizationCreated);
-    let member = Event { member_id: Some(kept.member.id), ..event(EventType::MemberCreated) };
-    let session = kept.session.as_ref().map(|session| Event {
-        member_id: Some(kept.member.id),
-        session_id: Some(session.id),
-        ..event(EventType::SessionCreated)
-    });
-    [organization, member].into_iter().chain(session).collect()
+    let member = kept.member.as_ref().map(|member| event(EventType::MemberCreated).of_member(member.id));
+    let session = kept
+        .session
+        .as_ref()
+        .map(|session| event(EventType::SessionCreated).of_member(session.member_id).of_session(session.id));
+    [Some(organization), member, session].into_iter().flatten().collect()
+}
+
+/// The creator as the first member: an admin, active once the address is verified.
+fn first_member(evidence: &Evidence, organization: OrganizationId, mint: &Mint<'_>) -> Member {
+    let mut member = login::new_member(evidence, organization, mint);
+    member.assigned_roles = vec![ADMIN_ROLE.to_owned()];
+    if evidence.email_address_verified() {
+        member.status = MemberStatus::Active;
+        member.email_address_verified = true;
+    }
+    login::register_accounts(&mut member, evidence, mint);
+    member
+}
+
+/// What the creator still owes the organization. Whether the domain is claimed is judged by the statement
+/// that records.
+fn owed_by_creator(evidence: &Evidence, settings: &OrganizationSettings) -> Owed {
+    let situation = Situation {
+        door: Door::Create,
+        settings,
+        member: None,
+        retired: false,
+        claimed_elsewhere: false,
+        has_peer: false,
+        session_of: None,
+    };
+    decide(&Facts::of(evidence, &situation), settings).owed
 }

@@ -15,8 +15,9 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::domain::intermediate_session::{Binding, IntermediateSession, TokenHash};
 use crate::domain::reason::Reason;
-use crate::kv::{self, Claim};
+use crate::kv::{self, Claim, Claimable};
 use crate::service::Service;
+use crate::service::admission::refusal;
 use crate::service::error::Error;
 use crate::store::Receipt;
 use crate::telemetry::chain;
@@ -81,21 +82,22 @@ pub(super) enum Outcome {
 }
 
 impl Service {
-    /// Claims an open token.
+    /// Claims a token.
     ///
     /// # Errors
     /// What a call without an earlier answer is refused with: `INTERMEDIATE_SESSION_NOT_FOUND`,
     /// `INTERMEDIATE_SESSION_IN_USE`, `INVALID_INTERMEDIATE_SESSION_TOKEN_FOR_ORGANIZATION`, or
     /// `ORGANIZATION_NOT_FOUND` for an entry that is bound without a receipt; or `Unavailable`.
-    pub(super) async fn claim(&self, token: TokenHash) -> Result<Held, Error> {
+    pub(super) async fn claim(&self, token: TokenHash, claimable: Claimable) -> Result<Held, Error> {
         let parts = &self.parts;
         let claim = parts.entropy.uuid(parts.clock.now());
         let lease_ends = parts.clock.monotonic() + parts.claim_lease;
         let claiming = async {
-            let first = parts.keeper.claim(token, claim, parts.claim_lease).await;
+            let claiming = || parts.keeper.claim(token, claim, parts.claim_lease, claimable);
+            let first = claiming().await;
             // The first attempt may have claimed and only its answer was lost: the same claim id
             // finds its own claim.
-            if first.is_err() { parts.keeper.claim(token, claim, parts.claim_lease).await } else { first }
+            if first.is_err() { claiming().await } else { first }
         };
         let outcome = tokio::time::timeout(CLAIM_TIMEOUT, claiming).await;
         match outcome.unwrap_or_else(|elapsed| Err(kv::Error::Unavailable(Box::new(elapsed)))) {
@@ -157,10 +159,7 @@ impl Service {
 }
 
 fn bound_elsewhere() -> Error {
-    Error::Precondition {
-        reason: Reason::InvalidIntermediateSessionTokenForOrganization,
-        message: "the intermediate session can only finish the login in the organization it is bound to",
-    }
+    refusal(Reason::InvalidIntermediateSessionTokenForOrganization)
 }
 
 /// Waits for what the keeper does, but not for long.

@@ -31,15 +31,12 @@ impl Service {
         self.parts.keys.refresh().await
     }
 
-    /// Signs a session's JWT. `None` for no session.
+    /// Signs a session's JWT.
     pub(in crate::service) async fn sign_session(
         &self,
-        session: Option<&MemberSession>,
+        session: &MemberSession,
         now: OffsetDateTime,
-    ) -> Result<Option<String>, Error> {
-        let Some(session) = session else {
-            return Ok(None);
-        };
+    ) -> Result<String, Error> {
         let keys = &self.parts.keys;
         let key = keys.ring().signing(&keys.tools.rotation, now).cloned();
         let key = key.ok_or_else(|| Error::internal(LoadError::Lost))?;
@@ -50,7 +47,7 @@ impl Service {
         } else {
             key.sign(&claims)
         };
-        jwt.map(Some).map_err(Error::internal)
+        jwt.map_err(Error::internal)
     }
 
     /// Tells the session of a JWT that this deployment has signed. The JWT may have expired, and nothing is

@@ -27,10 +27,25 @@ use sessions::{spending, vouching};
 #[expect(clippy::too_many_lines, reason = "an arm for each reason")]
 pub(super) async fn provoke(t: &Harness, reason: R) -> Vec<Status> {
     let one = match reason {
-        R::Unspecified => return vec![],
-        R::UnableToParseSessionJwt | R::JwtInvalidAudience | R::JwtInvalidIssuer | R::JwtInvalidClaims => {
-            return vec![];
-        }
+        R::Unspecified
+        | R::UnableToParseSessionJwt
+        | R::JwtInvalidAudience
+        | R::JwtInvalidIssuer
+        | R::JwtInvalidClaims
+        | R::NoSessionArguments
+        | R::TooManySessionArguments
+        | R::NoSessionRevokeArguments
+        | R::TooManySessionRevokeArguments
+        | R::EmailJitProvisioningNotAllowed
+        | R::InvalidEmailForJitProvisioning
+        | R::OauthTenantJitProvisioningNotAllowed
+        | R::InvalidOauthTenantForJitProvisioning
+        | R::RetiredMemberEmail
+        | R::SessionAuthorizationError
+        | R::SessionAuthorizationTenancyError
+        | R::InsufficientFactorsForSessionExchange
+        | R::InvalidPermissionResource
+        | R::InvalidPermissionAction => return vec![],
         R::BadRequest => raw(t, CREATE, &[], frame(&[0xff])).await,
         R::RequestTooLarge => creating(t, |sent| sent.organization_name = Some("x".repeat(5 << 20))).await,
         R::RouteNotFound => raw(t, "/vestibule.v1.OrganizationService/Nothing", &[], frame(&[])).await,

@@ -38,6 +38,7 @@ async fn a_factor_is_added(t: Harness) {
         factor: Some(pb::VouchedFactor { email_address: Some("ada@acme.com".to_owned()), ..factor }),
         verified_at: Some(seconds(t.clock.now())),
         verifies_email_address,
+        carried: false,
     };
     let mut expected = before.clone();
     expected.email_address_verified = true;

@@ -85,7 +85,7 @@ async fn what_is_vouched_for_can_be_inspected(t: Harness) {
             email_verified: factor.email_verified.filter(|verified| *verified),
             ..factor
         };
-        pb::VerifiedFactor { factor: Some(factor), verified_at, verifies_email_address }
+        pb::VerifiedFactor { factor: Some(factor), verified_at, verifies_email_address, carried: false }
     });
     let expected = pb::IntermediateSession {
         email_address: "ada@acme.com".to_owned(),

@@ -125,7 +125,7 @@ async fn a_database_without_its_schema_and_servers_that_are_away() {
     database::create_on(&migrated, &empty).await;
     url.set_path(&empty);
     let given = url.to_string();
-    let sentence = "the database schema is at version 0, this program needs 11: run `vestibule migrate`";
+    let sentence = "the database schema is at version 0, this program needs 13: run `vestibule migrate`";
     refuses(&folder, &["--database-url", &given, "--redis-url", redis], 1, sentence).await;
 
     let secret = "postgres://vestibule:hunter2@127.0.0.1:1/vestibule";

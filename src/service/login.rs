@@ -1,38 +1,63 @@
-//! The person behind an intermediate session, as the first member of their organization.
+//! A person as a member, and their session: what every login makes.
 
+use time::OffsetDateTime;
+
+use super::mint::Mint;
+use crate::domain::admission::Owed;
 use crate::domain::authentication_factor::{AuthenticationFactor, FactorDetail, FactorKind, VerifiedFactor};
+use crate::domain::evidence::Evidence;
 use crate::domain::ids::OrganizationId;
-use crate::domain::intermediate_session::IntermediateSession;
 use crate::domain::json::JsonObject;
-use crate::domain::member::{ADMIN_ROLE, Member, MemberStatus, OauthRegistration};
+use crate::domain::member::{Member, MemberStatus, OauthRegistration};
 use crate::domain::organization::{Organization, first_version};
 use crate::domain::session::{MemberSession, SessionRequest};
-use crate::service::mint::Mint;
+use crate::tokens::opaque::SessionToken;
 
-/// Makes the first member: an admin, active once the address is verified.
-pub(super) fn first_member(
-    person: &IntermediateSession,
-    organization: OrganizationId,
-    mint: &Mint<'_>,
-) -> Member {
-    let verified = person.email_address_verified();
+/// What came of entering an organization with a token.
+#[derive(Clone, Debug)]
+pub struct Entered {
+    /// The organization.
+    pub organization: Organization,
+    /// The member; `None`: the person becomes one with the factor that is owed.
+    pub member: Option<Member>,
+    /// What is owed before the member is logged in.
+    pub owed: Owed,
+    /// The login, when nothing is owed.
+    pub login: Option<Login>,
+    /// When the intermediate session token ends, for a caller who gets it back.
+    pub token_expires_at: OffsetDateTime,
+}
+
+/// A login.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// The session.
+    pub session: MemberSession,
+    /// Its opaque token.
+    pub token: SessionToken,
+    /// Its JWT.
+    pub jwt: String,
+}
+
+/// Makes a member of a person, pending and with an address that is not verified.
+pub(super) fn new_member(evidence: &Evidence, organization: OrganizationId, mint: &Mint<'_>) -> Member {
     Member {
         id: mint.id(),
         organization_id: organization,
         email_id: mint.id(),
-        email_address: person.email_address.clone(),
-        email_address_verified: verified,
-        status: if verified { MemberStatus::Active } else { MemberStatus::Pending },
-        name: person.full_name().unwrap_or_default().to_owned(),
+        email_address: evidence.email_address.clone(),
+        email_address_verified: false,
+        status: MemberStatus::Pending,
+        name: evidence.full_name().unwrap_or_default().to_owned(),
         external_id: None,
         retired_email_addresses: Vec::new(),
         is_breakglass: false,
-        assigned_roles: vec![ADMIN_ROLE.to_owned()],
+        assigned_roles: Vec::new(),
         mfa_enrolled: false,
         mfa_phone_number: None,
         mfa_phone_number_verified: false,
         default_mfa_method: None,
-        oauth_registrations: registrations(person, mint),
+        oauth_registrations: Vec::new(),
         trusted_metadata: JsonObject::new(),
         untrusted_metadata: JsonObject::new(),
         created_at: mint.now,
@@ -41,36 +66,41 @@ pub(super) fn first_member(
     }
 }
 
-fn registrations(person: &IntermediateSession, mint: &Mint<'_>) -> Vec<OauthRegistration> {
-    let mut registrations: Vec<OauthRegistration> = Vec::new();
-    for factor in &person.factors {
+/// Registers the OAuth accounts of the evidence with the member. One that came along from another
+/// organization is registered only if it proves the address.
+pub(super) fn register_accounts(member: &mut Member, evidence: &Evidence, mint: &Mint<'_>) {
+    for factor in &evidence.factors {
         let (Some(provider_type), Some(subject)) = (factor.kind.provider_type(), &factor.provider_subject)
         else {
             continue;
         };
-        let known = registrations
-            .iter()
-            .any(|known| known.provider_type == provider_type && known.provider_subject == *subject);
-        if !known {
-            registrations.push(OauthRegistration {
+        let trusted = !factor.carried || factor.verifies(&evidence.email_address);
+        if trusted && member.registration(factor).is_none() {
+            member.oauth_registrations.push(OauthRegistration {
                 id: mint.id(),
                 provider_type: provider_type.to_owned(),
                 provider_subject: subject.clone(),
             });
         }
     }
-    registrations
+}
+
+/// The member after a login that is complete: active, with what the evidence proves.
+pub(super) fn logged_in(mut member: Member, evidence: &Evidence, mint: &Mint<'_>) -> Member {
+    member.status = MemberStatus::Active;
+    member.email_address_verified |= evidence.email_address_verified();
+    register_accounts(&mut member, evidence, mint);
+    member
 }
 
 /// Makes the session of a login that is complete.
-pub(super) fn first_session(
-    person: &IntermediateSession,
+pub(super) fn session(
+    evidence: &Evidence,
     member: &Member,
     organization: &Organization,
     request: &SessionRequest,
     mint: &Mint<'_>,
 ) -> MemberSession {
-    let roles = member.roles(&organization.settings.rbac_email_implicit_role_assignments);
     MemberSession {
         id: mint.id(),
         member_id: member.id,
@@ -79,16 +109,16 @@ pub(super) fn first_session(
         started_at: mint.now,
         last_accessed_at: mint.now,
         expires_at: mint.now + request.duration,
-        authentication_factors: factors(person, member, mint),
-        roles: roles.into_iter().map(|role| role.role_id).collect(),
+        authentication_factors: factors(evidence, member, mint),
+        roles: member.role_ids(&organization.settings.rbac_email_implicit_role_assignments),
         custom_claims: request.custom_claims.clone(),
     }
 }
 
 /// The factors of a session. The same factor verified twice is one factor.
-fn factors(person: &IntermediateSession, member: &Member, mint: &Mint<'_>) -> Vec<AuthenticationFactor> {
+fn factors(evidence: &Evidence, member: &Member, mint: &Mint<'_>) -> Vec<AuthenticationFactor> {
     let mut factors: Vec<AuthenticationFactor> = Vec::new();
-    for factor in &person.factors {
+    for factor in &evidence.factors {
         let detail = detail(factor, member, mint);
         match factors.iter_mut().find(|known| known.kind == factor.kind && same(&known.detail, &detail)) {
             Some(known) => {
@@ -130,18 +160,27 @@ fn detail(factor: &VerifiedFactor, member: &Member, mint: &Mint<'_>) -> FactorDe
         | FactorKind::MicrosoftOauth
         | FactorKind::GithubOauth
         | FactorKind::SlackOauth
-        | FactorKind::HubspotOauth => {
-            let registration = member.oauth_registrations.iter().find(|registration| {
-                Some(registration.provider_type.as_str()) == factor.kind.provider_type()
-                    && Some(&registration.provider_subject) == factor.provider_subject.as_ref()
-            });
-            registration.map_or(FactorDetail::None, |registration| FactorDetail::Oauth {
-                id: registration.id,
-                provider_subject: registration.provider_subject.clone(),
-                email_id: factor.verifies(&member.email_address).then_some(member.email_id),
-                tenant_ids: factor.provider_tenant_ids.clone(),
-            })
-        }
+        | FactorKind::HubspotOauth => account(factor, member),
         FactorKind::Password | FactorKind::Totp | FactorKind::RecoveryCode => FactorDetail::None,
+    }
+}
+
+fn account(factor: &VerifiedFactor, member: &Member) -> FactorDetail {
+    let Some(provider_subject) = factor.provider_subject.clone() else {
+        return FactorDetail::None;
+    };
+    let tenant_ids = factor.provider_tenant_ids.clone();
+    match member.registration(factor) {
+        Some(registration) => FactorDetail::Oauth {
+            id: registration.id,
+            provider_subject,
+            email_id: factor.verifies(&member.email_address).then_some(member.email_id),
+            tenant_ids,
+            hosted_domain: factor.hosted_domain.clone(),
+        },
+        None if factor.carried => {
+            FactorDetail::OauthExchange { email_id: member.email_id, provider_subject, tenant_ids }
+        }
+        None => FactorDetail::None,
     }
 }

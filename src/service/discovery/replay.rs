@@ -1,0 +1,94 @@
+//! Answering a repeated call that spends a token: with everything the first one answered, secrets too.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::admission::Owed;
+use crate::domain::call::Call;
+use crate::domain::member::Member;
+use crate::domain::organization::Organization;
+use crate::domain::reason::Reason;
+use crate::domain::session::MemberSession;
+use crate::service::Service;
+use crate::service::error::Error;
+use crate::service::login::{Entered, Login};
+use crate::tokens::opaque::IntermediateToken;
+
+/// What a repeat of the call is answered with: everything but the secrets.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Kept {
+    pub(super) organization: Organization,
+    pub(super) member: Option<Member>,
+    pub(super) owed: Owed,
+    pub(super) session: Option<MemberSession>,
+}
+
+impl Service {
+    /// Answers a repeat of the call as the call was answered, with a fresh JWT. `None`: the call
+    /// sent no key, or nothing was answered under it.
+    ///
+    /// Works only while everything that the answer speaks of is there.
+    pub(super) async fn replay(
+        &self,
+        call: &Call,
+        token: &IntermediateToken,
+    ) -> Result<Option<Entered>, Error> {
+        let Some(kept) = self.earlier_answer::<Kept>(call).await? else {
+            return Ok(None);
+        };
+        let parts = &self.parts;
+        let now = parts.clock.now();
+        let gone = |reason, message| Err(Error::NotFound { reason, message });
+        let Some(target) = parts.store.replay_target(token.hash()).await? else {
+            // Nothing was bought: the token is still worth what it was, if it is there.
+            return match parts.keeper.get(token.hash()).await? {
+                Some(person) if kept.session.is_none() => Ok(Some(kept.unfinished(person.expires_at))),
+                _ => Err(Error::intermediate_session_not_found()),
+            };
+        };
+        let finished_since = target.session_id != kept.session.as_ref().map(|session| session.id);
+        if target.revoked || target.token_expires_at <= now || finished_since {
+            return Err(Error::intermediate_session_not_found());
+        }
+        if !target.organization_lives {
+            return Err(Error::organization_not_found());
+        }
+        if !target.member_lives {
+            return gone(Reason::MemberNotFound, "the member is gone");
+        }
+        let token_expires_at = target.token_expires_at;
+        let Some(session) = kept.session.clone() else {
+            return Ok(Some(kept.unfinished(token_expires_at)));
+        };
+        if target.session_expires_at.is_none_or(|expires_at| expires_at <= now) {
+            return gone(Reason::SessionNotFound, "the session is gone");
+        }
+        let nonce = target.nonce.ok_or_else(|| Error::internal("a receipt with a session has no nonce"))?;
+        let token = parts.sealing_key.session_token(token, &nonce).map_err(Error::internal)?;
+        let jwt = self.sign_session(&session, now).await?;
+        let login = Some(Login { session, token, jwt });
+        Ok(Some(Entered { login, ..kept.unfinished(token_expires_at) }))
+    }
+
+    /// What a call whose token can't be claimed is answered: what it was answered before, else the
+    /// refusal.
+    pub(super) async fn replay_or(
+        &self,
+        call: &Call,
+        token: &IntermediateToken,
+        refusal: Error,
+    ) -> Result<Entered, Error> {
+        match refusal {
+            Error::NotFound { .. } | Error::Busy { .. } | Error::Precondition { .. } => {
+                self.replay(call, token).await?.ok_or(refusal)
+            }
+            error => Err(error),
+        }
+    }
+}
+
+impl Kept {
+    fn unfinished(self, token_expires_at: time::OffsetDateTime) -> Entered {
+        let Self { organization, member, owed, .. } = self;
+        Entered { organization, member, owed, login: None, token_expires_at }
+    }
+}

@@ -1,0 +1,171 @@
+//! Going from a session to another organization.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::{SessionCredential, alive};
+use crate::domain::admission::{Door, Owed};
+use crate::domain::call::Call;
+use crate::domain::event::{Event, EventType};
+use crate::domain::evidence::Evidence;
+use crate::domain::member::Member;
+use crate::domain::organization::{Organization, OrganizationName};
+use crate::domain::reason::Reason;
+use crate::domain::session::{MemberSession, SessionRequest};
+use crate::service::Service;
+use crate::service::admission::{Found, Passage};
+use crate::service::error::Error;
+use crate::service::login::{self, Login};
+use crate::service::mint::Mint;
+use crate::service::write::Failure;
+use crate::store::{FoundSession, Purchase, SessionKey, Transaction};
+use crate::tokens::opaque::IntermediateToken;
+
+/// From which session to which organization.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "documented by the proto message ExchangeSessionRequest")]
+pub struct ExchangeSession {
+    pub credential: SessionCredential,
+    pub organization: OrganizationName,
+    pub session: SessionRequest,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Exchanged {
+    /// The organization.
+    pub organization: Organization,
+    /// The member.
+    pub member: Member,
+    /// The login, or what is owed and a token to go on with.
+    pub outcome: Result<Login, Unfinished>,
+}
+
+/// A login that is not complete.
+#[derive(Clone, Debug)]
+pub struct Unfinished {
+    /// What is owed.
+    pub owed: Owed,
+    /// A token with the factors that went along.
+    pub token: IntermediateToken,
+    /// When it ends.
+    pub token_expires_at: OffsetDateTime,
+}
+
+/// What a repeat of the call is answered with: everything but the secrets.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    organization: Organization,
+    member: Member,
+    session: MemberSession,
+    /// What the session's token is derived with, besides what the caller presents and the server's key.
+    nonce: [u8; 32],
+}
+
+/// The body wrote nothing.
+struct Owing {
+    organization: Organization,
+    member: Member,
+    owed: Owed,
+    evidence: Evidence,
+}
+
+impl Service {
+    /// Goes from a session to another organization that the person is a member of, or invited to.
+    ///
+    /// # Errors
+    /// Those of a session's JWT; `SESSION_NOT_FOUND`, `ORGANIZATION_NOT_FOUND`,
+    /// `INSUFFICIENT_FACTORS_FOR_SESSION_EXCHANGE`; what the table of admission refuses with.
+    pub async fn exchange_session(&self, call: &Call, command: ExchangeSession) -> Result<Exchanged, Error> {
+        let parts = &self.parts;
+        let mint = Mint::new(&*parts.clock, &*parts.entropy);
+        let from = self.find_session(&command.credential).await?;
+        let text = command.credential.reveal();
+        let nonce: [u8; 32] = parts.entropy.bytes();
+        let token = parts.sealing_key.exchanged_token(&text, &nonce).map_err(Error::internal)?;
+        let switch = Switch { call, command: &command, from: &from, mint, nonce, token_hash: token.hash() };
+        let mut owing = None;
+        let mut repeated = true;
+        let outcome = self
+            .write(call, mint.now, async |transaction| {
+                repeated = false;
+                switch.enter(transaction, &mut owing).await
+            })
+            .await;
+        if let Some(owing) = owing {
+            return self.send_on(owing).await;
+        }
+        let Kept { organization, member, session, nonce } = outcome?;
+        if repeated {
+            // What was answered is answered again while both sessions live.
+            let key = SessionKey::Id(session.id);
+            alive(parts.store.session_find(key).await?, mint.now)?;
+        }
+        let token = parts.sealing_key.exchanged_token(&text, &nonce).map_err(Error::internal)?;
+        let jwt = self.sign_session(&session, mint.now).await?;
+        Ok(Exchanged { organization, member, outcome: Ok(Login { session, token, jwt }) })
+    }
+
+    /// Hands out a token with what went along.
+    async fn send_on(&self, owing: Owing) -> Result<Exchanged, Error> {
+        let Owing { organization, member, owed, evidence } = owing;
+        let token = IntermediateToken::generate(&*self.parts.entropy);
+        let kept = self.parts.keeper.insert(token.hash(), evidence, Some(organization.id)).await?;
+        let outcome = Err(Unfinished { owed, token, token_expires_at: kept.expires_at });
+        Ok(Exchanged { organization, member, outcome })
+    }
+}
+
+/// The call, and what it mints.
+struct Switch<'a> {
+    call: &'a Call,
+    command: &'a ExchangeSession,
+    from: &'a FoundSession,
+    mint: Mint<'a>,
+    nonce: [u8; 32],
+    token_hash: [u8; 32],
+}
+
+impl Switch<'_> {
+    async fn enter(&self, transaction: &Transaction, owing: &mut Option<Owing>) -> Result<Kept, Failure> {
+        let Self { call, command, mint, .. } = *self;
+        let FoundSession { session: from, member: speaker, organization: home } = self.from;
+        let stays = command.organization.means(home);
+        let evidence = Evidence::carried(speaker, &from.authentication_factors, stays);
+        let name = &command.organization;
+        let found = Found::by_address(transaction, name, &evidence, Door::Switch, Some(speaker.id)).await?;
+        let decision = found.decide();
+        let passage = Passage::of(&found, transaction, &decision, &mint).await?;
+        let passage = passage.ok_or_else(Error::member_not_found)?;
+        if evidence.factors.is_empty() {
+            let message = "no factor of the session can go along to another organization";
+            let reason = Reason::InsufficientFactorsForSessionExchange;
+            return Err(Error::precondition(reason, message).into());
+        }
+        let organization = found.organization;
+        if !decision.owed.nothing() {
+            *owing = Some(Owing { organization, member: passage.after, owed: decision.owed, evidence });
+            return Err(Error::concurrent().into());
+        }
+        let session = login::session(&evidence, &passage.after, &organization, &command.session, &mint);
+        passage.write(transaction).await?;
+        let purchase = Purchase { session: &session, token_hash: self.token_hash, nonce: self.nonce };
+        transaction.session_insert(&purchase).await?;
+        let created = Event::new(mint.id(), EventType::SessionCreated, organization.id, call, mint.now)
+            .of_member(session.member_id)
+            .of_session(session.id);
+        let events: Vec<_> = passage.event(call, &mint).into_iter().chain([created]).collect();
+        transaction.events_insert(&events).await?;
+        Ok(Kept { organization, member: passage.after, session, nonce: self.nonce })
+    }
+}
+
+impl SessionCredential {
+    /// What was presented.
+    fn reveal(&self) -> String {
+        match self {
+            Self::Token(token) => token.reveal(),
+            Self::Jwt(text) => text.clone(),
+        }
+    }
+}

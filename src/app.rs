@@ -4,6 +4,7 @@ mod background;
 mod data_dir;
 pub mod files;
 pub mod healthcheck;
+pub mod keys;
 mod readiness;
 pub mod seed;
 pub mod shutdown;

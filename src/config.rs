@@ -25,7 +25,7 @@ pub struct CommandLine {
 }
 
 /// What the program can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Answer calls.
     Serve,
@@ -40,6 +40,29 @@ pub enum Command {
     /// The same numbers give the same rows, ids included. Every 1000th organization has the word
     /// `Zyxwort` in its name and slug, for searches to find.
     Seed(SeedArgs),
+    /// Show and change the keys that JWTs are signed with, and exit.
+    ///
+    /// Works on the database that the settings name, and needs no Redis. Give it the servers' settings.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+}
+
+/// What can be done about signing keys.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum KeysCommand {
+    /// Print every key, where it is in its life, and when it signs.
+    List,
+    /// Have the next key sign as soon as it has been published for 15 minutes.
+    Rotate,
+    /// Make worthless what a key has signed, at once.
+    ///
+    /// If it is what JWTs are signed with, the next key signs at once. Where there is none, one is made that
+    /// verifiers do not know yet: those that hold on to the keys they have read refuse its JWTs for up to 5
+    /// minutes.
+    Revoke {
+        /// The `kid` of the key.
+        kid: String,
+    },
 }
 
 /// How much is made up.

@@ -12,7 +12,7 @@ use vestibule::app::healthcheck::healthcheck;
 use vestibule::app::shutdown::Shutdown;
 use vestibule::app::{self, App};
 use vestibule::clock::SystemClock;
-use vestibule::config::{Command, CommandLine, Config, SeedArgs};
+use vestibule::config::{Command, CommandLine, Config, KeysCommand, SeedArgs};
 use vestibule::entropy::OsEntropy;
 use vestibule::telemetry::{self, chain};
 
@@ -32,6 +32,7 @@ async fn main() -> ExitCode {
         Command::CheckConfig => check_config(&config),
         Command::Healthcheck => health(&config).await,
         Command::Seed(arguments) => seed(&config, arguments).await,
+        Command::Keys(command) => keys(&config, &command).await,
     };
     outcome.unwrap_or_else(|error| {
         tracing::error!(error = chain(&*error), "vestibule stops");
@@ -67,6 +68,12 @@ async fn migrate(config: &Config) -> Outcome {
 
 async fn seed(config: &Config, arguments: SeedArgs) -> Outcome {
     app::seed::seed(config, arguments).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn keys(config: &Config, command: &KeysCommand) -> Outcome {
+    let told = app::keys::run(config, command).await?;
+    std::io::stdout().write_all(told.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 

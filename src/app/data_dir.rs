@@ -65,15 +65,27 @@ impl DataDir {
         self.path.join("vestibule.sqlite")
     }
 
+    /// The sealing key of this directory, if one was made.
+    pub(super) fn kept_sealing_key(&self) -> Result<Option<SealingKey>, DataDirError> {
+        let path = self.sealing_key_file();
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(SealingKey::parse(&text)?)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(DataDirError::Io { path, source }),
+        }
+    }
+
+    fn sealing_key_file(&self) -> PathBuf {
+        self.path.join("sealing.key")
+    }
+
     /// The sealing key of this directory, made on the first start.
     pub(super) fn sealing_key(&self, entropy: &dyn Entropy) -> Result<SealingKey, DataDirError> {
-        let path = self.path.join("sealing.key");
-        let io = |source| DataDirError::Io { path: path.clone(), source };
-        match std::fs::read_to_string(&path) {
-            Ok(text) => return Ok(SealingKey::parse(&text)?),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(io(error)),
+        if let Some(kept) = self.kept_sealing_key()? {
+            return Ok(kept);
         }
+        let path = self.sealing_key_file();
+        let io = |source| DataDirError::Io { path: path.clone(), source };
         // Written whole under another name first: whoever starts at the same moment, or after a
         // crash in between, finds the complete key or none.
         let number = u64::from_ne_bytes(entropy.bytes());

@@ -26,5 +26,6 @@ mod reflection;
 mod requests;
 mod round_trips;
 mod session_service;
+mod signing_keys;
 mod spending_model;
 mod tidy;

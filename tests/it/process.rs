@@ -2,6 +2,7 @@
 
 mod crashes;
 mod embedded;
+mod keys;
 mod rbac_policy;
 mod refusals;
 mod seed;

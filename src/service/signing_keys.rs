@@ -194,3 +194,6 @@ impl Keys {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,8 +15,8 @@ use crate::tokens::jwt::{JwtRefusal, PublicKey, SigningKey, UnverifiedJwt, Verif
 const FIELD: &str = "session_jwt";
 
 impl Service {
-    /// The keys that session JWTs are verified with: every key that signs, will sign next, or has signed
-    /// JWTs that may still be alive.
+    /// The keys that session JWTs are verified with: the one that signs, and those that will sign next or
+    /// have signed JWTs that may still be alive.
     #[must_use]
     pub fn public_keys(&self) -> Vec<PublicKey> {
         let Keys { tools, .. } = &self.parts.keys;
@@ -67,7 +67,7 @@ impl Service {
 
 impl Keys {
     /// The key that is said to have signed it. Another replica may have made it a moment ago.
-    async fn find(&self, jwt: &UnverifiedJwt<'_>) -> Result<Arc<SigningKey>, Error> {
+    pub(super) async fn find(&self, jwt: &UnverifiedJwt<'_>) -> Result<Arc<SigningKey>, Error> {
         let id = jwt.key_id();
         if !self.ring().knows(id) {
             match self.reload_asked().await {

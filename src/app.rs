@@ -32,22 +32,12 @@ use crate::service::sessions::Touched;
 use crate::service::signing_keys::{KeyTools, Keys, LoadError};
 use crate::service::{Parts, Service};
 use crate::store::{self, Store};
-use crate::telemetry::chain;
 use crate::tokens::jwt::Issuer;
 use crate::tokens::sealing::{SealingError, SealingKey};
 
 use data_dir::{DataDir, DataDirError};
 use files::Files;
 use shutdown::Shutdown;
-
-/// How long receipts and the answers of idempotency keys are kept.
-const KEPT: Duration = Duration::from_hours(24);
-
-/// How often the signing keys are read again: other replicas and people make and revoke them.
-const KEYS_INTERVAL: Duration = Duration::from_secs(2);
-
-/// How often what has served its time is removed.
-const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Why the program does not start.
 #[derive(Debug, thiserror::Error)]
@@ -199,8 +189,8 @@ impl App {
         let stop_listening = CancellationToken::new();
         let background = TaskTracker::new();
         background.spawn(readiness::watch(reporter.clone(), store.clone(), keeper, shutdown.soft.clone()));
-        background.spawn(refresh_keys(api.service.clone(), shutdown.soft.clone()));
-        background.spawn(sweep(store.clone(), clock, shutdown.soft.clone()));
+        background.spawn(background::refresh_keys(api.service.clone(), shutdown.soft.clone()));
+        background.spawn(background::sweep(store.clone(), clock, shutdown.soft.clone()));
         background.spawn(background::write_touched(api.service.clone(), shutdown.soft.clone()));
         background.spawn(lame_duck_passes(reporter, lame_duck, shutdown.clone(), stop_listening.clone()));
         background.close();
@@ -262,47 +252,6 @@ async fn lame_duck_passes(
     }
     readiness::dismiss_watchers(reporter).await;
     stop_listening.cancel();
-}
-
-async fn sweep(store: Store, clock: Arc<dyn Clock>, stop: CancellationToken) {
-    loop {
-        let more = match store.sweep(clock.now() - KEPT).await {
-            Ok(more) => more,
-            Err(error) => {
-                tracing::warn!(
-                    error = chain(&error),
-                    "old receipts could not be removed; trying again later"
-                );
-                false
-            }
-        };
-        let pause = if more { Duration::ZERO } else { SWEEP_INTERVAL };
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = stop.cancelled() => return,
-        }
-    }
-}
-
-async fn refresh_keys(service: Service, stop: CancellationToken) {
-    let mut out_of_date = false;
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(KEYS_INTERVAL) => {}
-            () = stop.cancelled() => return,
-        }
-        let outcome = tokio::select! {
-            outcome = service.refresh_keys() => outcome,
-            () = stop.cancelled() => return,
-        };
-        if let Err(error) = &outcome
-            && !out_of_date
-        {
-            let error = chain(error);
-            tracing::warn!(error, "the signing keys could not be read again; trying until they can");
-        }
-        out_of_date = outcome.is_err();
-    }
 }
 
 async fn keeper(

@@ -36,10 +36,11 @@ impl Evidence {
         self.factors.iter().rev().find_map(|factor| factor.full_name.as_deref())
     }
 
-    /// The tenants of the person's OAuth accounts.
+    /// The tenants of the OAuth accounts that the person has just shown. Those of accounts that came along
+    /// from a session let nobody join: the person may have left them since.
     #[must_use]
     pub fn tenants(&self) -> Vec<OauthTenant> {
-        self.factors.iter().flat_map(VerifiedFactor::tenants).collect()
+        self.factors.iter().filter(|factor| !factor.carried).flat_map(VerifiedFactor::tenants).collect()
     }
 
     /// The tenant that lets the person join an organization with these settings.

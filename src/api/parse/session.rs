@@ -23,9 +23,6 @@ use crate::service::sessions::exchange::ExchangeSession;
 use crate::service::sessions::revoke::RevokeSession;
 use crate::tokens::opaque::SessionToken;
 
-/// The longest JWT that is looked at. The longest that is issued has half of that.
-const MAX_JWT: usize = 32 * 1024;
-
 /// The reasons for none and for several of the fields that say which session is meant.
 pub(super) const SESSION_ARGUMENTS: [Reason; 2] =
     [Reason::NoSessionArguments, Reason::TooManySessionArguments];
@@ -148,13 +145,7 @@ pub(super) fn session_credential(
             .check("session_token", Reason::InvalidSessionToken, token)
             .map(SessionCredential::Token);
     }
-    let text = session_jwt?;
-    if text.len() > MAX_JWT {
-        let rule = format!("is longer than {MAX_JWT} bytes");
-        violations.add("session_jwt", Reason::UnableToParseSessionJwt, rule);
-        return None;
-    }
-    Some(SessionCredential::Jwt(text))
+    session_jwt.map(SessionCredential::Jwt)
 }
 
 fn id<K: Kind>(

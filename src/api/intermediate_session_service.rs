@@ -13,7 +13,7 @@ impl IntermediateSessionService for Api {
         request: Request<pb::CreateIntermediateSessionRequest>,
     ) -> Result<Response<pb::CreateIntermediateSessionResponse>, Status> {
         let request_id = request::request_id(&request);
-        let evidence = parse::intermediate_session::create(request.into_inner(), self.clock.now())?;
+        let evidence = parse::intermediate_session::create(self, request.into_inner(), self.clock.now())?;
         let created = self.service.create_intermediate_session(evidence).await;
         let (token, session) = created.map_err(status::from_error)?;
         Ok(Response::new(pb::CreateIntermediateSessionResponse {
@@ -28,7 +28,7 @@ impl IntermediateSessionService for Api {
         request: Request<pb::AddFactorRequest>,
     ) -> Result<Response<pb::AddFactorResponse>, Status> {
         let request_id = request::request_id(&request);
-        let command = parse::intermediate_session::add_factor(request.into_inner(), self.clock.now())?;
+        let command = parse::intermediate_session::add_factor(self, request.into_inner(), self.clock.now())?;
         let added = self.service.add_factor(&command.token, command.factor, command.about.as_ref()).await;
         let session = added.map_err(status::from_error)?;
         Ok(Response::new(pb::AddFactorResponse {

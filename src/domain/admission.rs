@@ -110,6 +110,8 @@ impl Owed {
 /// What the rules have decided.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
+    /// What they were asked about.
+    pub facts: Facts,
     /// As what the person enters, or why not.
     pub entry: Result<Entry, Reason>,
     /// What they owe first. Nothing for those who stay out.
@@ -120,7 +122,7 @@ pub struct Decision {
 
 /// Applies the rules.
 #[must_use]
-pub fn decide(facts: &Facts, settings: &OrganizationSettings) -> Decision {
+pub fn decide(facts: Facts, settings: &OrganizationSettings) -> Decision {
     let mut rulings = Rule::ALL.map(|rule| (rule, None));
     let mut entry = None;
     let mut owed = Owed::default();
@@ -128,15 +130,15 @@ pub fn decide(facts: &Facts, settings: &OrganizationSettings) -> Decision {
         if rule.is_about_joining() && entry.is_some() {
             continue;
         }
-        let verdict = table::verdict(*rule, entry, facts);
+        let verdict = table::verdict(*rule, entry, &facts);
         *ruling = Some(verdict);
         match verdict {
             Verdict::Pass | Verdict::NotMet => {}
             Verdict::Enter(as_what) => entry = Some(as_what),
             Verdict::Refuse(reason) => {
-                return Decision { entry: Err(reason), owed: Owed::default(), rulings };
+                return Decision { facts, entry: Err(reason), owed: Owed::default(), rulings };
             }
-            Verdict::OweVerification => owed.primary = Some(verifying_methods(facts, settings)),
+            Verdict::OweVerification => owed.primary = Some(verifying_methods(&facts, settings)),
             // Who owes a proof of the address gives one by an allowed method.
             Verdict::OweMethod => {
                 owed.primary = owed.primary.or_else(|| Some(settings.allowed_auth_methods.clone()));
@@ -145,7 +147,7 @@ pub fn decide(facts: &Facts, settings: &OrganizationSettings) -> Decision {
         }
     }
     // The table lets nobody come here without an entry; if it did, they would stay out.
-    Decision { entry: entry.ok_or(Reason::MemberNotFound), owed, rulings }
+    Decision { facts, entry: entry.ok_or(Reason::MemberNotFound), owed, rulings }
 }
 
 /// The methods that prove an address, of those that the person may use.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::email_address::EmailAddress;
-use super::ids::{EmailId, OauthRegistrationId, PhoneId};
+use super::ids::{EmailId, OauthRegistrationId, OrganizationId, PhoneId};
 use super::organization_settings::{
     AuthMethod, MfaMethod, OauthTenant, TenantProvider, UnknownValue, published,
 };
@@ -171,6 +171,9 @@ pub struct VerifiedFactor {
     pub phone_number: Option<String>,
     #[serde(with = "time::serde::rfc3339")]
     pub verified_at: OffsetDateTime,
+    /// The only organization that it counts in; `None`: it counts in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only_in: Option<OrganizationId>,
     /// Whether it came along from a session of another organization.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub carried: bool,

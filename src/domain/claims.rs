@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::json::{self, JsonObject, MAX_BYTES};
+use super::reason::Reason;
 
 /// The registered claims (RFC 7519, section 4.1); custom claims of these names are ignored.
 const REGISTERED: [&str; 7] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti"];
@@ -19,6 +20,17 @@ pub enum ClaimsError {
     /// More bytes than a session carries.
     #[error("is larger than {MAX_BYTES} bytes as JSON")]
     TooLarge,
+}
+
+impl ClaimsError {
+    /// What callers are told.
+    #[must_use]
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::Reserved => Reason::StytchClaimsInCustomClaims,
+            Self::TooLarge => Reason::CustomClaimsTooLarge,
+        }
+    }
 }
 
 /// The claims of a session after `sent` came in: objects merge at every depth, null deletes,

@@ -1,6 +1,8 @@
 //! What is known about a person who wants to enter an organization: an address, and verified factors.
 
-use super::authentication_factor::{AuthenticationFactor, FactorDetail, FactorKind, VerifiedFactor};
+use super::authentication_factor::{
+    AuthenticationFactor, FactorDetail, FactorKind, SequenceOrder, VerifiedFactor,
+};
 use super::email_address::EmailAddress;
 use super::member::Member;
 use super::organization_settings::{OauthTenant, OrganizationSettings};
@@ -22,6 +24,12 @@ impl Evidence {
     pub fn carried(from: &Member, factors: &[AuthenticationFactor], stays: bool) -> Self {
         let factors = factors.iter().filter_map(|factor| carry(factor, from, stays)).collect();
         Self { email_address: from.email_address.clone(), factors }
+    }
+
+    /// Whether there is a factor that is not merely a second one.
+    #[must_use]
+    pub fn has_first_factor(&self) -> bool {
+        self.factors.iter().any(|factor| factor.kind.sequence_order() == SequenceOrder::Primary)
     }
 
     /// Whether a factor proves that the person controls the address.
@@ -66,6 +74,7 @@ fn carry(factor: &AuthenticationFactor, from: &Member, stays: bool) -> Option<Ve
         full_name: None,
         phone_number: None,
         verified_at: factor.last_authenticated_at,
+        only_in: None,
         carried: true,
     };
     match &factor.detail {

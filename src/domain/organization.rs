@@ -55,12 +55,16 @@ impl OrganizationName {
     /// it.
     #[must_use]
     pub fn means(&self, organization: &Organization) -> bool {
+        let external_id = organization.external_id.as_ref().map(ExternalId::as_str);
+        self.names(organization.id, organization.slug.as_str(), external_id)
+    }
+
+    /// Whether it means the organization with this id, slug and external id.
+    #[must_use]
+    pub fn names(&self, id: OrganizationId, slug: &str, external_id: Option<&str>) -> bool {
         match self {
-            Self::Id(id) => organization.id == *id,
-            Self::Other(name) => {
-                let external_id = organization.external_id.as_ref().map(ExternalId::as_str);
-                organization.slug.as_str().eq_ignore_ascii_case(name) || external_id == Some(name)
-            }
+            Self::Id(own) => *own == id,
+            Self::Other(name) => slug.eq_ignore_ascii_case(name) || external_id == Some(name),
         }
     }
 }

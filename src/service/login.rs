@@ -66,6 +66,9 @@ pub(super) fn new_member(evidence: &Evidence, organization: OrganizationId, mint
     }
 }
 
+/// The most OAuth accounts that are registered with a member.
+const MAX_ACCOUNTS: usize = 100;
+
 /// Registers the OAuth accounts of the evidence with the member. One that came along from another
 /// organization is registered only if it proves the address.
 pub(super) fn register_accounts(member: &mut Member, evidence: &Evidence, mint: &Mint<'_>) {
@@ -75,7 +78,8 @@ pub(super) fn register_accounts(member: &mut Member, evidence: &Evidence, mint: 
             continue;
         };
         let trusted = !factor.carried || factor.verifies(&evidence.email_address);
-        if trusted && member.registration(factor).is_none() {
+        let room = member.oauth_registrations.len() < MAX_ACCOUNTS;
+        if trusted && room && member.registration(factor).is_none() {
             member.oauth_registrations.push(OauthRegistration {
                 id: mint.id(),
                 provider_type: provider_type.to_owned(),
@@ -85,10 +89,19 @@ pub(super) fn register_accounts(member: &mut Member, evidence: &Evidence, mint: 
     }
 }
 
-/// The member after a login that is complete: active, with what the evidence proves.
+/// The member after a login that is complete: active, with what the evidence proves. Whose address is
+/// proved for the first time keeps no account from before: it may be somebody else's.
 pub(super) fn logged_in(mut member: Member, evidence: &Evidence, mint: &Mint<'_>) -> Member {
     member.status = MemberStatus::Active;
-    member.email_address_verified |= evidence.email_address_verified();
+    if evidence.email_address_verified() && !member.email_address_verified {
+        member.email_address_verified = true;
+        member.oauth_registrations.retain(|known| {
+            evidence.factors.iter().any(|factor| {
+                factor.kind.provider_type() == Some(known.provider_type.as_str())
+                    && factor.provider_subject.as_ref() == Some(&known.provider_subject)
+            })
+        });
+    }
     register_accounts(&mut member, evidence, mint);
     member
 }

@@ -6,6 +6,8 @@ pub mod list;
 pub mod revoke;
 mod touched;
 
+use std::fmt;
+
 use time::OffsetDateTime;
 
 pub use touched::Touched;
@@ -17,12 +19,18 @@ use crate::store::{FoundSession, SessionKey};
 use crate::tokens::opaque::SessionToken;
 
 /// What a caller presents for a session.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum SessionCredential {
     /// Its opaque token.
     Token(SessionToken),
     /// Its JWT, not verified yet.
     Jwt(String),
+}
+
+impl fmt::Debug for SessionCredential {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("SessionCredential(<redacted>)")
+    }
 }
 
 impl Service {
@@ -51,7 +59,7 @@ impl Service {
 }
 
 /// The session, if it is there and has not expired.
-fn alive(found: Option<FoundSession>, now: OffsetDateTime) -> Result<FoundSession, Error> {
+pub(super) fn alive(found: Option<FoundSession>, now: OffsetDateTime) -> Result<FoundSession, Error> {
     found.filter(|found| found.session.expires_at > now).ok_or_else(not_found)
 }
 

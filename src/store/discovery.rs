@@ -12,8 +12,8 @@ use crate::domain::member::MemberStatus;
 use crate::domain::organization_settings::{OauthTenant, TenantProvider};
 
 /// The most memberships, organizations that allow a domain, and organizations that allow a tenant, that
-/// are looked at: the oldest ones. Anybody may make an organization that allows another's domain; so many
-/// of them cost no more than this.
+/// are looked at: the oldest ones. Anybody may make organizations that allow another's domain, or invite
+/// another's address: those that come later crowd out no older ones.
 const MOST_LOOKED_AT: u32 = 10_000;
 
 /// How a person gets into an organization.
@@ -34,10 +34,15 @@ pub struct Candidate {
     pub organization: OrganizationId,
     /// Its name.
     pub name: String,
+    /// Its slug.
+    pub slug: String,
+    /// Its external id.
+    pub external_id: Option<String>,
     /// The way in.
     pub way: Way,
     /// When the member last used the organization; for those who have not yet, when they became one.
-    pub last_used_at: OffsetDateTime,
+    /// `None`: no member.
+    pub last_used_at: Option<OffsetDateTime>,
 }
 
 /// The organizations that a person may perhaps enter.
@@ -65,16 +70,17 @@ impl Store {
         let domain = parameters.add(address.domain().as_str());
         let mut ways = vec![
             format!(
-                "SELECT 'member' AS way, organizations.id AS organization_id, organizations.name, \
-                 members.id AS member_id, members.status, \
+                "SELECT 'member' AS way, organizations.id AS organization_id, organizations.name, organizations.slug, \
+                 organizations.external_id, members.id AS member_id, members.status, \
                  coalesce((SELECT max(last_accessed_at) FROM sessions WHERE sessions.member_id = members.id), members.created_at) AS last_used_at \
                  FROM (SELECT organization_id, member_id FROM member_email_addresses \
-                       WHERE email_address = {own} AND live AND status = 'current' LIMIT {MOST_LOOKED_AT}) AS own \
+                       WHERE email_address = {own} AND live AND status = 'current' \
+                       ORDER BY organization_id LIMIT {MOST_LOOKED_AT}) AS own \
                  JOIN members ON members.id = own.member_id \
                  JOIN organizations ON organizations.id = own.organization_id AND deleted_at IS NULL"
             ),
             format!(
-                "SELECT 'claim', organization_id, NULL, NULL, NULL, NULL \
+                "SELECT 'claim', organization_id, NULL, NULL, NULL, NULL, NULL, NULL \
                  FROM organization_domains WHERE kind = 'claimed' AND domain = {domain}"
             ),
         ];
@@ -86,7 +92,8 @@ impl Store {
             );
             let joins = |way: &str, listed: &str, setting: &str, more: &str| {
                 format!(
-                    "SELECT '{way}', organizations.id, organizations.name, NULL, NULL, organizations.created_at \
+                    "SELECT '{way}', organizations.id, organizations.name, organizations.slug, \
+                     organizations.external_id, NULL, NULL, NULL \
                      FROM (SELECT organization_id FROM {listed} ORDER BY organization_id LIMIT {MOST_LOOKED_AT}) AS listed \
                      JOIN organizations ON organizations.id = listed.organization_id AND deleted_at IS NULL \
                      WHERE {setting} = 'RESTRICTED' AND {stranger}{more}"
@@ -134,8 +141,14 @@ fn candidates(rows: &[QueryResult]) -> Result<Candidates, Error> {
             "domain" => Way::Domain,
             _ => Way::Tenant,
         };
-        let (name, last_used_at) = (column(row, "name")?, column(row, "last_used_at")?);
-        candidates.list.push(Candidate { organization, name, way, last_used_at });
+        candidates.list.push(Candidate {
+            organization,
+            name: column(row, "name")?,
+            slug: column(row, "slug")?,
+            external_id: column(row, "external_id")?,
+            way,
+            last_used_at: column(row, "last_used_at")?,
+        });
     }
     Ok(candidates)
 }

@@ -257,7 +257,7 @@ impl Transaction {
         }))
     }
 
-    /// Holds the member who was deleted last of those who had the address, and reads it whole.
+    /// Holds the latest of the deleted members who had the address, and reads it whole.
     ///
     /// # Errors
     /// As [`Transaction::member_hold`].

@@ -269,15 +269,28 @@ pub(super) fn named_any(table: &str, names: &[OrganizationName], parameters: &mu
 }
 
 impl Transaction {
+    /// The organization that has the name, whatever its case: whether the name means it shows when it is
+    /// read.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn organization_identify(
+        &self,
+        name: &OrganizationName,
+    ) -> Result<Option<OrganizationId>, Error> {
+        let (condition, value) = named(name);
+        let sql = format!("SELECT id FROM organizations WHERE deleted_at IS NULL AND {condition}");
+        let row = self.query_one(&sql, vec![value]).await?;
+        row.map(|row| column(&row, "id").map(OrganizationId::new)).transpose()
+    }
+
     /// Reads an organization whole, as it is in this transaction.
     ///
     /// # Errors
     /// As [`Error`] says.
-    pub async fn organization_find(&self, name: &OrganizationName) -> Result<Option<Organization>, Error> {
-        let (condition, value) = named(name);
-        let row = self.query_one(&select(self.engine, condition), vec![value]).await?;
-        let organization = row.map(|row| from_row(&row)).transpose()?;
-        Ok(organization.filter(|organization| name.means(organization)))
+    pub async fn organization_find(&self, id: OrganizationId) -> Result<Option<Organization>, Error> {
+        let row = self.query_one(&select(self.engine, "id = $1"), vec![id.uuid().into()]).await?;
+        row.map(|row| from_row(&row)).transpose()
     }
 
     /// Holds an organization and reads it whole. What others committed before is seen; nothing of it
@@ -299,8 +312,7 @@ impl Transaction {
         let id: Uuid = column(&row, "id")?;
         // A statement of its own: one that waits for a lock sees the row as it is afterwards, but the
         // domains and tenants as they were before.
-        let row = self.query_one(&select(self.engine, "id = $1"), vec![id.into()]).await?;
-        let organization = row.map(|row| from_row(&row)).transpose()?;
+        let organization = self.organization_find(OrganizationId::new(id)).await?;
         Ok(organization.filter(|organization| name.means(organization)))
     }
 

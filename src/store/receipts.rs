@@ -46,8 +46,6 @@ pub struct ReplayTarget {
     pub organization_lives: bool,
     /// Whether the member is there and not deleted.
     pub member_lives: bool,
-    /// When the session ends; `None`: it is gone.
-    pub session_expires_at: Option<OffsetDateTime>,
 }
 
 /// A row of [`RECEIPT`] for what a token buys.
@@ -185,12 +183,10 @@ impl Store {
     pub async fn replay_target(&self, token: TokenHash) -> Result<Option<ReplayTarget>, Error> {
         let sql = "SELECT receipts.token_expires_at, receipts.revoked, receipts.session_id, receipts.session_token_nonce, \
                    organizations.id IS NOT NULL AS organization_lives, \
-                   coalesce(members.status <> 'deleted', false) AS member_lives, \
-                   sessions.expires_at AS session_expires_at \
+                   coalesce(members.status <> 'deleted', false) AS member_lives \
                    FROM intermediate_session_receipts AS receipts \
                    LEFT JOIN organizations ON organizations.id = receipts.organization_id AND organizations.deleted_at IS NULL \
                    LEFT JOIN members ON members.id = receipts.member_id \
-                   LEFT JOIN sessions ON sessions.id = receipts.session_id \
                    WHERE receipts.token_hash = $1";
         let Some(row) = self.query_one(sql, vec![token.0.to_vec().into()]).await? else {
             return Ok(None);
@@ -202,7 +198,6 @@ impl Store {
             nonce: column(&row, "session_token_nonce")?,
             organization_lives: column(&row, "organization_lives")?,
             member_lives: column(&row, "member_lives")?,
-            session_expires_at: column(&row, "session_expires_at")?,
         }))
     }
 }

@@ -220,6 +220,16 @@ impl Transaction {
         row.as_ref().map(found).transpose()
     }
 
+    /// Keeps a session from being ended meanwhile. `false`: it has ended.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when another transaction is ending it for too long; as [`Error`] says.
+    pub async fn session_refer(&self, id: SessionId) -> Result<bool, Error> {
+        let holding = self.holding(Lock::Refer);
+        let sql = format!("SELECT id FROM sessions WHERE id = $1 {holding}");
+        Ok(self.query_one(&sql, vec![id.uuid().into()]).await?.is_some())
+    }
+
     /// Writes what a caller has changed about a session.
     ///
     /// # Errors

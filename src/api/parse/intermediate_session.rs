@@ -5,10 +5,12 @@ use tonic::Status;
 
 use super::settings::is_foreign_id;
 use super::{Violations, intermediate_token};
+use crate::api::Api;
 use crate::domain::authentication_factor::{FactorKind, SequenceOrder, VerifiedFactor};
 use crate::domain::email_address::EmailAddress;
 use crate::domain::email_domain::EmailDomain;
 use crate::domain::evidence::Evidence;
+use crate::domain::ids::{Id, IdError};
 use crate::domain::intermediate_session::MAX_FACTORS;
 use crate::domain::organization::is_control;
 use crate::domain::organization_settings::MAX_LIST;
@@ -32,6 +34,7 @@ pub(in crate::api) struct AddFactor {
 
 /// Reads whom to vouch for, and by what.
 pub(in crate::api) fn create(
+    api: &Api,
     request: pb::CreateIntermediateSessionRequest,
     now: OffsetDateTime,
 ) -> Result<Evidence, Status> {
@@ -55,7 +58,7 @@ pub(in crate::api) fn create(
                 "is not the address of the intermediate session",
             );
         }
-        factors.extend(factor(&mut violations, &path, sent, now));
+        factors.extend(factor(api, &mut violations, &path, sent, now));
     }
     let primary = factors.iter().any(|factor| factor.kind.sequence_order() == SequenceOrder::Primary);
     if !primary && !violations.concern("factors") {
@@ -66,6 +69,7 @@ pub(in crate::api) fn create(
 
 /// Reads a factor for a token that exists.
 pub(in crate::api) fn add_factor(
+    api: &Api,
     request: pb::AddFactorRequest,
     now: OffsetDateTime,
 ) -> Result<AddFactor, Status> {
@@ -76,7 +80,7 @@ pub(in crate::api) fn add_factor(
         return violations.finish(None);
     };
     let about = address_of(&mut violations, "factor", sent.email_address.as_deref());
-    let factor = factor(&mut violations, "factor", sent, now);
+    let factor = factor(api, &mut violations, "factor", sent, now);
     violations.finish(token.zip(factor).map(|(token, factor)| AddFactor { token, factor, about }))
 }
 
@@ -85,6 +89,7 @@ fn address_of(violations: &mut Violations, path: &str, text: Option<&str>) -> Op
 }
 
 fn factor(
+    api: &Api,
     violations: &mut Violations,
     path: &str,
     sent: pb::VouchedFactor,
@@ -103,6 +108,7 @@ fn factor(
         ("provider_tenant_ids", !tenants.is_empty(), kind.tenant_provider().is_some()),
         ("full_name", sent.full_name.is_some(), kind.is_oauth()),
         ("phone_number", sent.phone_number.is_some(), kind == FactorKind::SmsOtp),
+        ("organization_id", sent.organization_id.is_some(), kind.mfa_method().is_some()),
     ];
     for (field, present, may) in belongs {
         if present && !may {
@@ -137,6 +143,19 @@ fn factor(
             violations.add(format!("{path}.{field}"), BAD_FACTOR, rule);
         }
     }
+    let only_in = match sent.organization_id.as_deref().map(|text| Id::parse(text, api.environment)) {
+        None => None,
+        Some(Ok(id)) => Some(id),
+        Some(Err(IdError::OtherEnvironment)) => {
+            violations.other_environment(api, format!("{path}.organization_id"));
+            None
+        }
+        Some(Err(IdError::Malformed)) => {
+            let rule = "is not the id of an organization";
+            violations.add(format!("{path}.organization_id"), Reason::InvalidOrganizationId, rule);
+            None
+        }
+    };
     Some(VerifiedFactor {
         kind,
         email_verified: sent.email_verified.unwrap_or(false),
@@ -146,6 +165,7 @@ fn factor(
         full_name: sent.full_name.filter(|name| !name.is_empty()),
         phone_number: sent.phone_number,
         verified_at: now,
+        only_in,
         carried: false,
     })
 }

@@ -220,9 +220,5 @@ fn sent_claims(violations: &mut Violations, sent: Struct) -> Option<JsonObject> 
 }
 
 fn checked(violations: &mut Violations, claims: Result<JsonObject, ClaimsError>) -> Option<JsonObject> {
-    let reason = |error| match error {
-        ClaimsError::Reserved => Reason::StytchClaimsInCustomClaims,
-        ClaimsError::TooLarge => Reason::CustomClaimsTooLarge,
-    };
-    claims.map_err(|error| violations.add(CLAIMS, reason(error), error)).ok()
+    claims.map_err(|error| violations.add(CLAIMS, error.reason(), error)).ok()
 }

@@ -52,9 +52,11 @@ fn membership(found: &DiscoveredOrganization, environment: Environment) -> pb::M
     }
 }
 
-/// What a member can use as a second factor is told when there is something.
+/// What a member can use as a second factor is told when there is something, and to those alone who owe no
+/// first one: others have not shown that they are the member.
 pub(in crate::api) fn mfa_required(owed: &Owed, member: Option<&Member>) -> Option<pb::MfaRequired> {
-    let number = member.and_then(|member| member.mfa_phone_number.as_ref());
+    let shown = member.filter(|_| owed.primary.is_none());
+    let number = shown.and_then(|member| member.mfa_phone_number.as_ref());
     let member_options = number.map(|number| pb::MfaMemberOptions {
         mfa_phone_number: number.as_str().to_owned(),
         // Authenticator apps are not registered here yet.

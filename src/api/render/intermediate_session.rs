@@ -13,7 +13,7 @@ pub(in crate::api) fn intermediate_session(
     pb::IntermediateSession {
         email_address: session.evidence.email_address.as_str().to_owned(),
         email_address_verified: session.evidence.email_address_verified(),
-        factors: session.evidence.factors.iter().map(|known| factor(known, session)).collect(),
+        factors: session.evidence.factors.iter().map(|known| factor(known, session, environment)).collect(),
         organization_id: session.binding.map(|binding| binding.organization_id.text(environment)),
         member_id: session.binding.map(|binding| binding.member_id.text(environment)),
         created_at: Some(timestamp(session.created_at)),
@@ -22,7 +22,11 @@ pub(in crate::api) fn intermediate_session(
     }
 }
 
-fn factor(factor: &VerifiedFactor, session: &IntermediateSession) -> pb::VerifiedFactor {
+fn factor(
+    factor: &VerifiedFactor,
+    session: &IntermediateSession,
+    environment: Environment,
+) -> pb::VerifiedFactor {
     pb::VerifiedFactor {
         factor: Some(pb::VouchedFactor {
             r#type: factor.kind.published_type().to_owned(),
@@ -34,6 +38,7 @@ fn factor(factor: &VerifiedFactor, session: &IntermediateSession) -> pb::Verifie
             provider_tenant_ids: factor.provider_tenant_ids.clone(),
             full_name: factor.full_name.clone(),
             phone_number: factor.phone_number.clone(),
+            organization_id: factor.only_in.map(|organization| organization.text(environment)),
         }),
         verified_at: Some(timestamp(factor.verified_at)),
         carried: factor.carried,

@@ -37,16 +37,11 @@ impl Rule {
 
 /// Explains what was decided about an organization that the person may see.
 #[must_use]
-pub fn explain(
-    evidence: &Evidence,
-    settings: &OrganizationSettings,
-    facts: &Facts,
-    decision: &Decision,
-) -> Vec<Explained> {
+pub fn explain(evidence: &Evidence, settings: &OrganizationSettings, decision: &Decision) -> Vec<Explained> {
     let explained = |(rule, verdict): (Rule, Option<Verdict>)| {
         let (setting, explanation) = match verdict {
-            None => (String::new(), not_applied(rule, decision).to_owned()),
-            Some(_) => words(rule, evidence, settings, facts, decision.entry.ok()),
+            None => (String::new(), not_applied(decision).to_owned()),
+            Some(_) => words(rule, evidence, settings, &decision.facts, decision.entry.ok()),
         };
         Explained { rule, verdict, setting, explanation }
     };
@@ -71,10 +66,18 @@ pub fn explain_unseen(evidence: &Evidence, door: Door) -> Vec<Explained> {
                  another one, if it is one at all"
                     .to_owned(),
             ),
+            Rule::BoundToken => (Some(Verdict::Pass), bound_token(door).to_owned()),
+            Rule::ClaimedEmailDomain => (
+                None,
+                format!(
+                    "when another organization has claimed {domain}, only active members get in; \
+                     SearchOrganizations by claimed_email_domains shows which has"
+                ),
+            ),
             Rule::Membership => applied(
-                "there is no organization of this name of which the person's address is that of an active, \
-                 invited or pending member; GetOrganization and GetMember show what there is, InviteMember \
-                 changes it"
+                "the person's address is that of no active member of an organization of this name, nor of an \
+                 invited or pending one who could get in; GetOrganization and GetMember show what there is, \
+                 InviteMember changes it"
                     .to_owned(),
             ),
             Rule::EmailJitProvisioning if door == Door::Exchange => applied(format!(
@@ -101,11 +104,10 @@ pub fn explain_unseen(evidence: &Evidence, door: Door) -> Vec<Explained> {
     Rule::ALL.into_iter().map(explained).collect()
 }
 
-fn not_applied(rule: Rule, decision: &Decision) -> &'static str {
-    match (rule, decision.entry) {
-        (_, Err(_)) => "an earlier rule keeps the person out",
-        (_, Ok(Entry::ByDomain)) => "the person may join by domain already",
-        (_, Ok(_)) => "the person need not join: they are a member",
+fn not_applied(decision: &Decision) -> &'static str {
+    match decision.entry {
+        Ok(Entry::ByDomain) => "the person may join by domain already",
+        _ => "the person need not join: they are a member",
     }
 }
 
@@ -140,7 +142,7 @@ fn bound_token(door: Door) -> &'static str {
         Door::Create | Door::Exchange => "the token is open",
         Door::Finish => "the token is bound to this organization, and finishes the login there",
         Door::BoundElsewhere => "the token is bound to another organization",
-        Door::Switch => "a session is bound to no other organization's door",
+        Door::Switch => "a session is no token that could be bound",
     }
 }
 
@@ -151,8 +153,7 @@ fn membership(standing: Standing) -> (String, String) {
         Standing::Pending => {
             ("status = pending", "the person is a member who has never logged in; entering makes them active")
         }
-        Standing::Retired => ("", "a member of the organization has given the address up"),
-        Standing::Stranger => ("", "the person is no member, or a deleted one"),
+        Standing::Retired | Standing::Stranger => ("", "the person is no member, or a deleted one"),
     };
     (setting.to_owned(), explanation.to_owned())
 }

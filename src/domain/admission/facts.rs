@@ -2,7 +2,7 @@
 
 use crate::domain::authentication_factor::{FactorKind, VerifiedFactor};
 use crate::domain::evidence::Evidence;
-use crate::domain::ids::MemberId;
+use crate::domain::ids::{MemberId, OrganizationId};
 use crate::domain::member::{Member, MemberStatus};
 use crate::domain::organization_settings::{
     AuthMethods, EmailJitProvisioning, MfaMethods, MfaPolicy, OauthTenantJitProvisioning,
@@ -130,6 +130,8 @@ pub struct Facts {
 pub struct Situation<'a> {
     /// The way in.
     pub door: Door,
+    /// The organization; `None`: it is about to be created.
+    pub organization: Option<OrganizationId>,
     /// The settings of the organization.
     pub settings: &'a OrganizationSettings,
     /// The member who has the address now and is not deleted.
@@ -158,7 +160,7 @@ impl Facts {
             tenant: tenant_path(evidence, settings),
             proof: proof(evidence, situation),
             method: method(evidence, settings, exempt),
-            second: second_factor(evidence, settings, member),
+            second: second_factor(evidence, situation),
             exempt,
         }
     }
@@ -209,12 +211,13 @@ fn proof(evidence: &Evidence, situation: &Situation<'_>) -> Proof {
     if evidence.factors.iter().any(|factor| proves(&factor)) {
         return Proof::Carried;
     }
-    let Some(member) = situation.member else {
+    let Some(member) = situation.member.filter(|_| evidence.has_first_factor()) else {
         return Proof::Unproven;
     };
     let password = evidence.factors.iter().any(|factor| factor.kind == FactorKind::Password);
     let by_tenant = |factor: &VerifiedFactor| {
-        factor.tenants().iter().any(|tenant| situation.settings.joinable_tenants().contains(tenant))
+        !factor.carried
+            && factor.tenants().iter().any(|tenant| situation.settings.joinable_tenants().contains(tenant))
     };
     let known = situation.session_of == Some(member.id)
         || member.email_address_verified && (password || evidence.registered(member).next().is_some())
@@ -230,11 +233,8 @@ fn method(evidence: &Evidence, settings: &OrganizationSettings, exempt: bool) ->
     if met { Method::Allowed } else { Method::Forbidden }
 }
 
-fn second_factor(
-    evidence: &Evidence,
-    settings: &OrganizationSettings,
-    member: Option<&Member>,
-) -> SecondFactor {
+fn second_factor(evidence: &Evidence, situation: &Situation<'_>) -> SecondFactor {
+    let Situation { settings, member, organization, .. } = *situation;
     if settings.mfa_policy == MfaPolicy::Optional && !member.is_some_and(|member| member.mfa_enrolled) {
         return SecondFactor::NotAsked;
     }
@@ -246,12 +246,14 @@ fn second_factor(
                 || settings.mfa_methods == MfaMethods::AllAllowed
                 || settings.allowed_mfa_methods.contains(&method)
         });
-        // A code to somebody else's phone is not the member's second factor.
-        let own = match (number, &factor.phone_number) {
-            (Some(number), Some(given)) => number.as_str() == given,
+        // A code to a phone that is somebody else's, or not said whose, is not the member's.
+        let own = match number {
+            Some(number) if factor.kind == FactorKind::SmsOtp => {
+                factor.phone_number.as_deref() == Some(number.as_str())
+            }
             _ => true,
         };
-        allowed && own
+        allowed && own && factor.only_in.is_none_or(|only| Some(only) == organization)
     };
     if evidence.factors.iter().any(|factor| counts(&factor)) {
         SecondFactor::Given

@@ -21,6 +21,7 @@ fn person(kinds: &[FactorKind]) -> Evidence {
                 full_name: None,
                 phone_number: None,
                 verified_at: at,
+                only_in: None,
                 carried: false,
             })
             .collect(),
@@ -76,6 +77,7 @@ fn what_the_creator_owes() {
         let settings = sent.with_defaults().unwrap();
         let situation = Situation {
             door: Door::Create,
+            organization: None,
             settings: &settings,
             member: None,
             retired: false,
@@ -83,7 +85,7 @@ fn what_the_creator_owes() {
             has_peer: false,
             session_of: None,
         };
-        let decision = decide(&Facts::of(&person(&kinds), &situation), &settings);
+        let decision = decide(Facts::of(&person(&kinds), &situation), &settings);
         assert_eq!(decision.entry, Ok(Entry::Creator));
         assert_eq!(decision.owed, Owed { primary, mfa }, "{kinds:?} {settings:?}");
     }
@@ -142,7 +144,7 @@ fn exactly_one_row_of_a_rule_fits() {
 fn nobody_gets_around() {
     let settings = OrganizationSettings::default();
     for facts in all_facts() {
-        let Decision { entry, owed, .. } = decide(&facts, &settings);
+        let Decision { entry, owed, .. } = decide(facts, &settings);
         let Ok(entry) = entry else {
             assert!(owed.nothing(), "{facts:?}");
             continue;

@@ -12,6 +12,7 @@ fn factor(kind: FactorKind) -> VerifiedFactor {
         full_name: None,
         phone_number: None,
         verified_at: datetime!(2026-01-01 0:00 UTC),
+        only_in: None,
         carried: false,
     }
 }

@@ -12,7 +12,7 @@ use crate::domain::evidence::Evidence;
 use crate::domain::ids::OrganizationId;
 use crate::domain::intermediate_session::Binding;
 use crate::domain::json::JsonObject;
-use crate::domain::member::{ADMIN_ROLE, Member, MemberStatus};
+use crate::domain::member::{ADMIN_ROLE, Member};
 use crate::domain::organization::{Organization, first_version};
 use crate::domain::organization_settings::OrganizationSettings;
 use crate::domain::reason::Reason;
@@ -158,7 +158,7 @@ impl Service {
             updated_at: mint.now,
             version: first_version(),
         };
-        let owed = owed_by_creator(evidence, &organization.settings);
+        let owed = owed_by_creator(evidence, &organization.settings).map_err(Failure::Refused)?;
         let member = first_member(evidence, organization.id, &mint);
         loop {
             let session = owed
@@ -261,19 +261,16 @@ fn events(call: &Call, command: &CreateOrganization, kept: &Kept, mint: &Mint<'_
 fn first_member(evidence: &Evidence, organization: OrganizationId, mint: &Mint<'_>) -> Member {
     let mut member = login::new_member(evidence, organization, mint);
     member.assigned_roles = vec![ADMIN_ROLE.to_owned()];
-    if evidence.email_address_verified() {
-        member.status = MemberStatus::Active;
-        member.email_address_verified = true;
-    }
-    login::register_accounts(&mut member, evidence, mint);
-    member
+    // An account says who the creator is only once the address has.
+    if evidence.email_address_verified() { login::logged_in(member, evidence, mint) } else { member }
 }
 
 /// What the creator still owes the organization. Whether the domain is claimed is judged by the statement
 /// that records.
-fn owed_by_creator(evidence: &Evidence, settings: &OrganizationSettings) -> Owed {
+fn owed_by_creator(evidence: &Evidence, settings: &OrganizationSettings) -> Result<Owed, Error> {
     let situation = Situation {
         door: Door::Create,
+        organization: None,
         settings,
         member: None,
         retired: false,
@@ -281,5 +278,6 @@ fn owed_by_creator(evidence: &Evidence, settings: &OrganizationSettings) -> Owed
         has_peer: false,
         session_of: None,
     };
-    decide(&Facts::of(evidence, &situation), settings).owed
+    let decision = decide(Facts::of(evidence, &situation), settings);
+    decision.entry.map(|_| decision.owed).map_err(admission::refusal)
 }

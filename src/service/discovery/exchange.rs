@@ -7,7 +7,6 @@ use super::replay::Kept;
 use super::spending::{Held, LeaseOver, Outcome};
 use crate::domain::admission::Door;
 use crate::domain::call::Call;
-use crate::domain::event::{Event, EventType};
 use crate::domain::intermediate_session::Binding;
 use crate::domain::organization::OrganizationName;
 use crate::domain::session::{MemberSession, SessionRequest};
@@ -83,9 +82,9 @@ impl Service {
         };
         match held.within_lease(&*self.parts.clock, self.enter(call, command, &held)).await {
             Ok(Ok(entrance)) if entrance.repeated => {
-                let replayed = self.replay(call, &command.token).await;
+                let replayed = self.answer_again(entrance.kept, &command.token).await;
                 self.finish(&held, Outcome::AskReceipt).await;
-                replayed?.ok_or_else(Error::concurrent)
+                replayed
             }
             Ok(Ok(entrance)) => {
                 self.finish(&held, entrance.outcome()).await;
@@ -96,8 +95,11 @@ impl Service {
                 Err(self.unknown_outcome(source))
             }
             Ok(Err(failure)) => {
-                self.finish(&held, Outcome::Untouched).await;
-                Err(failure.into())
+                let error = failure.into();
+                // A refusal may be due to what another call has recorded: the entry is made to match.
+                let away = matches!(error, Error::Unavailable { .. } | Error::Internal(_));
+                self.finish(&held, if away { Outcome::Untouched } else { Outcome::AskReceipt }).await;
+                Err(error)
             }
             Err(LeaseOver::BeforeRecording) => {
                 self.finish(&held, Outcome::Untouched).await;
@@ -185,11 +187,11 @@ impl Attempt<'_> {
             (None, None) => None,
         };
         let name = &command.organization;
-        let found = match *binding {
+        let mut found = match *binding {
             Some(binding) => Found::by_binding(transaction, name, evidence, binding).await?,
             None => Found::by_address(transaction, name, evidence, Door::Exchange, None).await?,
         };
-        let decision = found.decide();
+        let decision = found.decide(transaction).await?;
         let passage = Passage::of(&found, transaction, &decision, &mint).await?;
         let (organization, owed) = (found.organization, decision.owed);
         let Some(passage) = passage else {
@@ -202,13 +204,11 @@ impl Attempt<'_> {
             self.buy(transaction, session, *binding).await?;
         }
         passage.write(transaction).await?;
-        let mut events: Vec<_> = passage.event(call, &mint).into_iter().collect();
         if let Some(session) = &session {
             let purchase = Purchase { session, token_hash: self.token_hash, nonce: self.nonce };
             transaction.session_insert(&purchase).await?;
-            let event = Event::new(mint.id(), EventType::SessionCreated, organization.id, call, mint.now);
-            events.push(event.of_member(session.member_id).of_session(session.id));
         }
+        let mut events = passage.events(call, session.as_ref(), &mint);
         for event in &mut events {
             event.came_from(command.telemetry_id.as_deref());
         }

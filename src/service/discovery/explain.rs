@@ -3,7 +3,7 @@
 use crate::domain::admission::{Explained, explain, explain_unseen};
 use crate::domain::organization::OrganizationName;
 use crate::service::Service;
-use crate::service::discovery::list::{Credential, DiscoveredOrganization};
+use crate::service::discovery::list::{Credential, DiscoveredOrganization, Listed};
 use crate::service::error::Error;
 
 /// Why.
@@ -29,17 +29,13 @@ impl Service {
         name: &OrganizationName,
     ) -> Result<Explanation, Error> {
         let asking = self.asking(credential).await?;
-        let candidates = self.candidates(&asking).await?;
-        let claimed_by = candidates.claimed_by;
-        let mut list = candidates.list;
-        list.retain(|candidate| asking.may_see(candidate, claimed_by));
-        let organizations = self.whole(&asking, &list, claimed_by).await?;
-        let discovered = organizations.into_iter().find(|found| name.means(&found.organization));
+        let Listed { mut list, claimed_by, .. } = self.candidates(&asking).await?;
+        list.retain(|candidate| {
+            name.names(candidate.organization, &candidate.slug, candidate.external_id.as_deref())
+        });
+        let discovered = self.whole(&asking, &list, claimed_by).await?.pop();
         let rules = match &discovered {
-            Some(found) => {
-                let settings = &found.organization.settings;
-                explain(&asking.evidence, settings, &found.facts, &found.decision)
-            }
+            Some(found) => explain(&asking.evidence, &found.organization.settings, &found.decision),
             None => explain_unseen(&asking.evidence, asking.door()),
         };
         Ok(Explanation { discovered, rules })

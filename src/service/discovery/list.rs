@@ -1,7 +1,7 @@
 //! Listing the organizations that a person may enter.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::domain::admission::{Decision, Door, Entry, Facts, Situation, decide};
 use crate::domain::email_domain::EmailDomain;
@@ -53,10 +53,16 @@ pub struct DiscoveredOrganization {
     pub domain: Option<EmailDomain>,
     /// The tenant that lets the person join, for those who join by one.
     pub tenant: Option<OauthTenant>,
-    /// What the rules were asked about.
-    pub facts: Facts,
-    /// What they said.
+    /// What the rules said.
     pub decision: Decision,
+}
+
+/// The organizations of a person, before they are read whole.
+#[derive(Debug)]
+pub(super) struct Listed {
+    pub(super) list: Vec<Candidate>,
+    pub(super) claimed_by: Option<OrganizationId>,
+    truncated: bool,
 }
 
 /// Who asks, as far as the rules care.
@@ -76,18 +82,7 @@ impl Service {
     /// `INTERMEDIATE_SESSION_NOT_FOUND`, `SESSION_NOT_FOUND`, those of a session's JWT.
     pub async fn list_discovered_organizations(&self, credential: &Credential) -> Result<Discovered, Error> {
         let asking = self.asking(credential).await?;
-        let candidates = self.candidates(&asking).await?;
-        let claimed_by = candidates.claimed_by;
-        let mut list = candidates.list;
-        list.retain(|candidate| asking.may_see(candidate, claimed_by));
-        list.sort_by_cached_key(|candidate| {
-            let rank = (rank(&candidate.way), Reverse(candidate.last_used_at), candidate.name.to_lowercase());
-            (rank, candidate.organization.uuid())
-        });
-        let mut seen = std::collections::HashSet::new();
-        list.retain(|candidate| seen.insert(candidate.organization));
-        let truncated = list.len() > MOST;
-        list.truncate(MOST);
+        let Listed { list, claimed_by, truncated } = self.candidates(&asking).await?;
         let organizations = self.whole(&asking, &list, claimed_by).await?;
         let Asking { evidence, binding, hint, .. } = asking;
         let hint = binding.map(|binding| binding.organization_id).or(hint);
@@ -111,12 +106,22 @@ impl Service {
         }
     }
 
-    /// What a person may perhaps enter.
-    pub(super) async fn candidates(&self, asking: &Asking) -> Result<Candidates, Error> {
+    /// What a person may enter, each organization once, in their order.
+    pub(super) async fn candidates(&self, asking: &Asking) -> Result<Listed, Error> {
         let Evidence { email_address, .. } = &asking.evidence;
         let tenants = asking.evidence.tenants();
         let joining = (asking.door() == Door::Exchange).then_some(tenants.as_slice());
-        Ok(self.parts.store.candidates(email_address, joining).await?)
+        let Candidates { mut list, claimed_by } = self.parts.store.candidates(email_address, joining).await?;
+        list.retain(|candidate| asking.may_see(candidate, claimed_by));
+        list.sort_by_cached_key(|candidate| {
+            let rank = (rank(&candidate.way), Reverse(candidate.last_used_at), candidate.name.to_lowercase());
+            (rank, candidate.organization.uuid())
+        });
+        let mut seen = HashSet::new();
+        list.retain(|candidate| seen.insert(candidate.organization));
+        let truncated = list.len() > MOST;
+        list.truncate(MOST);
+        Ok(Listed { list, claimed_by, truncated })
     }
 
     /// The candidates whole, with what each still asks. One query for the organizations and one for the
@@ -183,10 +188,17 @@ impl Asking {
         }
     }
 
-    /// Whether the candidate can be listed at all, before it is read whole.
-    pub(super) fn may_see(&self, candidate: &Candidate, claimed_by: Option<OrganizationId>) -> bool {
+    /// Whether the candidate can be listed at all, before it is read whole. A session whose member has not
+    /// proved the address speaks for no other member of that address.
+    fn may_see(&self, candidate: &Candidate, claimed_by: Option<OrganizationId>) -> bool {
         let claimed = claimed_by.is_some_and(|by| by != candidate.organization);
         let active = matches!(candidate.way, Way::Member(_, MemberStatus::Active));
+        if let Some(FoundSession { member, organization, .. }) = &self.session {
+            let proved = member.email_address_verified || self.evidence.email_address_verified();
+            if !proved && organization.id != candidate.organization {
+                return false;
+            }
+        }
         match (self.binding, &candidate.way) {
             (Some(binding), Way::Member(id, _)) => {
                 binding.organization_id == candidate.organization && binding.member_id == *id
@@ -212,6 +224,7 @@ impl Asking {
         let door = if self.binding.is_some() { Door::Finish } else { self.door() };
         let situation = Situation {
             door,
+            organization: Some(organization.id),
             settings: &organization.settings,
             member: member.as_ref(),
             retired: false,
@@ -219,13 +232,12 @@ impl Asking {
             has_peer: candidate.way == Way::Domain,
             session_of: self.session.as_ref().map(|found| found.member.id),
         };
-        let facts = Facts::of(evidence, &situation);
-        let decision = decide(&facts, &organization.settings);
+        let decision = decide(Facts::of(evidence, &situation), &organization.settings);
         let (domain, tenant) = match decision.entry.ok()? {
             Entry::Creator | Entry::Member => (None, None),
             Entry::ByDomain => (Some(evidence.email_address.domain().clone()), None),
             Entry::ByTenant => (None, evidence.joining_tenant(&organization.settings).cloned()),
         };
-        Some(DiscoveredOrganization { organization, member, domain, tenant, facts, decision })
+        Some(DiscoveredOrganization { organization, member, domain, tenant, decision })
     }
 }

@@ -11,6 +11,8 @@ use crate::domain::session::MemberSession;
 use crate::service::Service;
 use crate::service::error::Error;
 use crate::service::login::{Entered, Login};
+use crate::service::sessions::alive;
+use crate::store::SessionKey;
 use crate::tokens::opaque::IntermediateToken;
 
 /// What a repeat of the call is answered with: everything but the secrets.
@@ -32,16 +34,21 @@ impl Service {
         call: &Call,
         token: &IntermediateToken,
     ) -> Result<Option<Entered>, Error> {
-        let Some(kept) = self.earlier_answer::<Kept>(call).await? else {
-            return Ok(None);
-        };
+        match self.earlier_answer(call).await? {
+            Some(kept) => self.answer_again(kept, token).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// What was answered once, while everything that it speaks of is there. The session is told as it is
+    /// now: what has been taken from its member since does not come back.
+    pub(super) async fn answer_again(&self, kept: Kept, token: &IntermediateToken) -> Result<Entered, Error> {
         let parts = &self.parts;
         let now = parts.clock.now();
-        let gone = |reason, message| Err(Error::NotFound { reason, message });
         let Some(target) = parts.store.replay_target(token.hash()).await? else {
             // Nothing was bought: the token is still worth what it was, if it is there.
             return match parts.keeper.get(token.hash()).await? {
-                Some(person) if kept.session.is_none() => Ok(Some(kept.unfinished(person.expires_at))),
+                Some(person) if kept.session.is_none() => Ok(kept.unfinished(person.expires_at)),
                 _ => Err(Error::intermediate_session_not_found()),
             };
         };
@@ -53,20 +60,20 @@ impl Service {
             return Err(Error::organization_not_found());
         }
         if !target.member_lives {
-            return gone(Reason::MemberNotFound, "the member is gone");
+            let message = "the member is gone";
+            return Err(Error::NotFound { reason: Reason::MemberNotFound, message });
         }
         let token_expires_at = target.token_expires_at;
-        let Some(session) = kept.session.clone() else {
-            return Ok(Some(kept.unfinished(token_expires_at)));
+        let Some(session) = &kept.session else {
+            return Ok(kept.unfinished(token_expires_at));
         };
-        if target.session_expires_at.is_none_or(|expires_at| expires_at <= now) {
-            return gone(Reason::SessionNotFound, "the session is gone");
-        }
+        let found = parts.store.session_find(SessionKey::Id(session.id)).await?;
+        let session = alive(found, now)?.session;
         let nonce = target.nonce.ok_or_else(|| Error::internal("a receipt with a session has no nonce"))?;
         let token = parts.sealing_key.session_token(token, &nonce).map_err(Error::internal)?;
         let jwt = self.sign_session(&session, now).await?;
         let login = Some(Login { session, token, jwt });
-        Ok(Some(Entered { login, ..kept.unfinished(token_expires_at) }))
+        Ok(Entered { login, ..kept.unfinished(token_expires_at) })
     }
 
     /// What a call whose token can't be claimed is answered: what it was answered before, else the

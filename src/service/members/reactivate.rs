@@ -53,7 +53,7 @@ impl Service {
 }
 
 /// Leaves out of a member what others have now, but for the current address.
-pub(in crate::service) fn give_up(member: &mut Member, taken: &Unique) {
+fn give_up(member: &mut Member, taken: &Unique) {
     let Unique { email_addresses, external_ids, phone_numbers } = taken;
     member
         .retired_email_addresses

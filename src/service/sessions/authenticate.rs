@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use super::{SessionCredential, alive};
 use crate::domain::call::Call;
 use crate::domain::claims::{self, ClaimsError};
+use crate::domain::ids::SessionId;
 use crate::domain::json::JsonObject;
 use crate::domain::member::Member;
 use crate::domain::organization::{Organization, OrganizationName};
@@ -50,13 +51,11 @@ pub struct Authenticated {
     pub granting_roles: Option<Vec<String>>,
 }
 
-/// What a repeat of a call that changes a session is answered with.
+/// What a repeat of a call that has changed a session begins with. It is answered with the session as it is:
+/// what has been taken from it since does not come back.
 #[derive(Debug, Serialize, Deserialize)]
 struct Kept {
-    session: MemberSession,
-    member: Member,
-    organization: Organization,
-    granting_roles: Option<Vec<String>>,
+    session: SessionId,
 }
 
 impl Service {
@@ -75,16 +74,19 @@ impl Service {
         let parts = &self.parts;
         let now = parts.clock.now();
         let key = self.session_key(&command.credential).await?;
-        let kept = if command.duration.is_some() || command.custom_claims.is_some() {
+        let changes = command.duration.is_some() || command.custom_claims.is_some();
+        let found = if changes {
             self.change_session(call, &command, key, now).await?
         } else {
-            let found = alive(parts.store.session_find(key).await?, now)?;
-            let granting_roles = self.authorize(&found, command.authorization_check.as_ref())?;
-            parts.touched.note(&found.session, now);
-            Kept::of(found, granting_roles, now)
+            alive(parts.store.session_find(key).await?, now)?
         };
-        let jwt = self.sign_session(&kept.session, now).await?;
-        let Kept { session, member, organization, granting_roles } = kept;
+        let granting_roles = self.authorize(&found, command.authorization_check.as_ref())?;
+        if !changes {
+            parts.touched.note(&found.session, now);
+        }
+        let FoundSession { mut session, member, organization } = found;
+        session.last_accessed_at = session.last_accessed_at.max(now);
+        let jwt = self.sign_session(&session, now).await?;
         Ok(Authenticated { session, member, organization, jwt, granting_roles })
     }
 
@@ -94,13 +96,13 @@ impl Service {
         command: &AuthenticateSession,
         key: SessionKey,
         now: OffsetDateTime,
-    ) -> Result<Kept, Error> {
-        let mut repeated = true;
+    ) -> Result<FoundSession, Error> {
+        let mut changed = None;
         let outcome = self
             .write(call, now, async |transaction| {
-                repeated = false;
                 let mut found = alive(transaction.session_hold(key).await?, now)?;
-                let granting_roles = self.authorize(&found, command.authorization_check.as_ref())?;
+                // Who is not permitted changes nothing.
+                self.authorize(&found, command.authorization_check.as_ref())?;
                 let session = &mut found.session;
                 if let Some(duration) = command.duration {
                     session.expires_at = now + duration;
@@ -111,16 +113,16 @@ impl Service {
                 }
                 session.last_accessed_at = session.last_accessed_at.max(now);
                 transaction.session_update(session).await?;
-                Ok(Kept::of(found, granting_roles, now))
+                let kept = Kept { session: session.id };
+                changed = Some(found);
+                Ok(kept)
             })
             .await;
-        let kept = outcome?;
-        if repeated {
-            // Signed only for a session that still lives.
-            let key = SessionKey::Id(kept.session.id);
-            alive(self.parts.store.session_find(key).await?, now)?;
+        let Kept { session } = outcome?;
+        match changed {
+            Some(found) => Ok(found),
+            None => alive(self.parts.store.session_find(SessionKey::Id(session)).await?, now),
         }
-        Ok(kept)
     }
 
     /// The roles of the session that permit what is asked about.
@@ -149,19 +151,6 @@ impl Service {
     }
 }
 
-impl Kept {
-    /// The session as one that is used now.
-    fn of(found: FoundSession, granting_roles: Option<Vec<String>>, now: OffsetDateTime) -> Self {
-        let FoundSession { mut session, member, organization } = found;
-        session.last_accessed_at = session.last_accessed_at.max(now);
-        Self { session, member, organization, granting_roles }
-    }
-}
-
 fn too_large(error: ClaimsError) -> Error {
-    let reason = match error {
-        ClaimsError::Reserved => Reason::StytchClaimsInCustomClaims,
-        ClaimsError::TooLarge => Reason::CustomClaimsTooLarge,
-    };
-    Error::invalid(Violation::new("session_custom_claims", reason, error.to_string()))
+    Error::invalid(Violation::new("session_custom_claims", error.reason(), error.to_string()))
 }

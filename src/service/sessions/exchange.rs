@@ -6,12 +6,12 @@ use time::OffsetDateTime;
 use super::{SessionCredential, alive};
 use crate::domain::admission::{Door, Owed};
 use crate::domain::call::Call;
-use crate::domain::event::{Event, EventType};
 use crate::domain::evidence::Evidence;
+use crate::domain::ids::SessionId;
 use crate::domain::member::Member;
 use crate::domain::organization::{Organization, OrganizationName};
 use crate::domain::reason::Reason;
-use crate::domain::session::{MemberSession, SessionRequest};
+use crate::domain::session::SessionRequest;
 use crate::service::Service;
 use crate::service::admission::{Found, Passage};
 use crate::service::error::Error;
@@ -52,17 +52,15 @@ pub struct Unfinished {
     pub token_expires_at: OffsetDateTime,
 }
 
-/// What a repeat of the call is answered with: everything but the secrets.
+/// What a repeat of the call begins with. It is answered with the session as it is.
 #[derive(Debug, Serialize, Deserialize)]
 struct Kept {
-    organization: Organization,
-    member: Member,
-    session: MemberSession,
+    session: SessionId,
     /// What the session's token is derived with, besides what the caller presents and the server's key.
     nonce: [u8; 32],
 }
 
-/// The body wrote nothing.
+/// A login that is not complete; nothing was written.
 struct Owing {
     organization: Organization,
     member: Member,
@@ -84,24 +82,31 @@ impl Service {
         let nonce: [u8; 32] = parts.entropy.bytes();
         let token = parts.sealing_key.exchanged_token(&text, &nonce).map_err(Error::internal)?;
         let switch = Switch { call, command: &command, from: &from, mint, nonce, token_hash: token.hash() };
-        let mut owing = None;
-        let mut repeated = true;
+        let (mut owing, mut entered) = (None, None);
         let outcome = self
-            .write(call, mint.now, async |transaction| {
-                repeated = false;
-                switch.enter(transaction, &mut owing).await
+            .write(call, mint.now, async |transaction| match switch.enter(transaction).await? {
+                Ok(found) => {
+                    let kept = Kept { session: found.session.id, nonce };
+                    entered = Some(found);
+                    Ok(kept)
+                }
+                Err(unfinished) => {
+                    owing = Some(unfinished);
+                    // Takes the idempotency key back: what is owed may be there the next time.
+                    Err(Error::concurrent().into())
+                }
             })
             .await;
         if let Some(owing) = owing {
             return self.send_on(owing).await;
         }
-        let Kept { organization, member, session, nonce } = outcome?;
-        if repeated {
-            // What was answered is answered again while both sessions live.
-            let key = SessionKey::Id(session.id);
-            alive(parts.store.session_find(key).await?, mint.now)?;
-        }
+        let Kept { session, nonce } = outcome?;
+        let found = match entered {
+            Some(found) => found,
+            None => alive(parts.store.session_find(SessionKey::Id(session)).await?, mint.now)?,
+        };
         let token = parts.sealing_key.exchanged_token(&text, &nonce).map_err(Error::internal)?;
+        let FoundSession { session, member, organization } = found;
         let jwt = self.sign_session(&session, mint.now).await?;
         Ok(Exchanged { organization, member, outcome: Ok(Login { session, token, jwt }) })
     }
@@ -127,37 +132,48 @@ struct Switch<'a> {
 }
 
 impl Switch<'_> {
-    async fn enter(&self, transaction: &Transaction, owing: &mut Option<Owing>) -> Result<Kept, Failure> {
+    async fn enter(&self, transaction: &Transaction) -> Result<Result<FoundSession, Owing>, Failure> {
         let Self { call, command, mint, .. } = *self;
         let FoundSession { session: from, member: speaker, organization: home } = self.from;
         let stays = command.organization.means(home);
         let evidence = Evidence::carried(speaker, &from.authentication_factors, stays);
         let name = &command.organization;
-        let found = Found::by_address(transaction, name, &evidence, Door::Switch, Some(speaker.id)).await?;
-        let decision = found.decide();
+        let mut found =
+            Found::by_address(transaction, name, &evidence, Door::Switch, Some(speaker.id)).await?;
+        // Whoever ends the session, or all of the member's, has done so before, or finds the new one.
+        if !transaction.session_refer(from.id).await? {
+            return Err(super::not_found().into());
+        }
+        let decision = found.decide(transaction).await?;
         let passage = Passage::of(&found, transaction, &decision, &mint).await?;
         let passage = passage.ok_or_else(Error::member_not_found)?;
-        if evidence.factors.is_empty() {
-            let message = "no factor of the session can go along to another organization";
-            let reason = Reason::InsufficientFactorsForSessionExchange;
-            return Err(Error::precondition(reason, message).into());
+        if !evidence.has_first_factor() {
+            return Err(insufficient().into());
         }
         let organization = found.organization;
         if !decision.owed.nothing() {
-            *owing = Some(Owing { organization, member: passage.after, owed: decision.owed, evidence });
-            return Err(Error::concurrent().into());
+            // What stays in the organization does not leave it with a token that is good for others.
+            let evidence = Evidence::carried(speaker, &from.authentication_factors, false);
+            if !evidence.has_first_factor() {
+                return Err(insufficient().into());
+            }
+            let owed = decision.owed;
+            return Ok(Err(Owing { organization, member: passage.after, owed, evidence }));
         }
         let session = login::session(&evidence, &passage.after, &organization, &command.session, &mint);
         passage.write(transaction).await?;
         let purchase = Purchase { session: &session, token_hash: self.token_hash, nonce: self.nonce };
         transaction.session_insert(&purchase).await?;
-        let created = Event::new(mint.id(), EventType::SessionCreated, organization.id, call, mint.now)
-            .of_member(session.member_id)
-            .of_session(session.id);
-        let events: Vec<_> = passage.event(call, &mint).into_iter().chain([created]).collect();
-        transaction.events_insert(&events).await?;
-        Ok(Kept { organization, member: passage.after, session, nonce: self.nonce })
+        transaction.events_insert(&passage.events(call, Some(&session), &mint)).await?;
+        Ok(Ok(FoundSession { session, member: passage.after, organization }))
     }
+}
+
+fn insufficient() -> Error {
+    Error::precondition(
+        Reason::InsufficientFactorsForSessionExchange,
+        "no first factor of the session can go along to another organization",
+    )
 }
 
 impl SessionCredential {

@@ -29,7 +29,11 @@ impl Service {
         let mint = Mint::new(&*self.parts.clock, &*self.parts.entropy);
         let key = match command {
             RevokeSession::Session(id) => SessionKey::Id(*id),
-            RevokeSession::Credential(credential) => self.session_key(credential).await?,
+            // Whoever holds a JWT may end its session, also when its key has just been revoked.
+            RevokeSession::Credential(credential) => match self.session_key(credential).await? {
+                SessionKey::Jwt(session, _) => SessionKey::Id(session),
+                key => key,
+            },
             RevokeSession::Member(member) => return self.revoke_sessions(call, *member, &mint).await,
         };
         let event_id = mint.id();

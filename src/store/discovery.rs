@@ -85,10 +85,12 @@ impl Store {
             ),
         ];
         if let Some(tenants) = joining {
-            // Whose address was given up in an organization can't join it with that address.
+            // Whose address was given up in an organization can't join it with that address. As a value of
+            // each organization and not as an (anti-)join, which PostgreSQL, taking an address for one of few
+            // organizations, does by comparing every pair of them: the square of the longest lists.
             let stranger = format!(
-                "NOT EXISTS (SELECT 1 FROM member_email_addresses WHERE organization_id = organizations.id \
-                 AND email_address = {own} AND live)"
+                "(SELECT 1 FROM member_email_addresses WHERE organization_id = organizations.id \
+                 AND email_address = {own} AND live LIMIT 1) IS NULL"
             );
             let joins = |way: &str, listed: &str, setting: &str, more: &str| {
                 format!(
@@ -101,8 +103,8 @@ impl Store {
             };
             let listed = format!("organization_domains WHERE kind = 'allowed' AND domain = {domain}");
             let peer = format!(
-                " AND EXISTS (SELECT 1 FROM member_email_addresses WHERE organization_id = organizations.id \
-                 AND domain = {domain} AND verified AND live AND status = 'current')"
+                " AND (SELECT 1 FROM member_email_addresses WHERE organization_id = organizations.id \
+                 AND domain = {domain} AND verified AND live AND status = 'current' LIMIT 1) IS NOT NULL"
             );
             ways.push(joins("domain", &listed, "email_jit_provisioning", &peer));
             for provider in TenantProvider::ALL {

@@ -57,6 +57,8 @@ impl<'a> Found<'a> {
         let address = &evidence.email_address;
         let id = identify(transaction, name).await?;
         let held = transaction.member_hold_by_address(id, address).await?;
+        // Deleted by whom it was waited for: what it had, above all its exemption, counts no more.
+        let held = held.filter(|member| member.status != MemberStatus::Deleted);
         let organization = read(transaction, name, id).await?;
         let (member, retired) = match held {
             Some(member) if member.email_address == *address => (Some(member), false),

@@ -220,13 +220,21 @@ impl Transaction {
         row.as_ref().map(found).transpose()
     }
 
-    /// Keeps a session from being ended meanwhile. `false`: it has ended.
+    /// Keeps a session from being ended meanwhile. `false`: it has ended, or whose it was is gone.
     ///
     /// # Errors
     /// [`Error::Conflict`] when another transaction is ending it for too long; as [`Error`] says.
     pub async fn session_refer(&self, id: SessionId) -> Result<bool, Error> {
-        let holding = self.holding(Lock::Refer);
-        let sql = format!("SELECT id FROM sessions WHERE id = $1 {holding}");
+        let holding = match self.holding(Lock::Refer) {
+            "" => String::new(),
+            holding => format!(" {holding} OF sessions"),
+        };
+        let sql = format!(
+            "SELECT sessions.id FROM sessions \
+             JOIN members ON members.id = sessions.member_id AND members.status <> 'deleted' \
+             JOIN organizations ON organizations.id = sessions.organization_id AND deleted_at IS NULL \
+             WHERE sessions.id = $1{holding}"
+        );
         Ok(self.query_one(&sql, vec![id.uuid().into()]).await?.is_some())
     }
 

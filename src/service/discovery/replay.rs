@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::admission::Owed;
 use crate::domain::call::Call;
-use crate::domain::member::Member;
+use crate::domain::member::{Member, MemberStatus};
 use crate::domain::organization::Organization;
 use crate::domain::reason::Reason;
 use crate::domain::session::MemberSession;
@@ -48,7 +48,10 @@ impl Service {
         let Some(target) = parts.store.replay_target(token.hash()).await? else {
             // Nothing was bought: the token is still worth what it was, if it is there.
             return match parts.keeper.get(token.hash()).await? {
-                Some(person) if kept.session.is_none() => Ok(kept.unfinished(person.expires_at)),
+                Some(person) if kept.session.is_none() => {
+                    self.still_there(&kept).await?;
+                    Ok(kept.unfinished(person.expires_at))
+                }
                 _ => Err(Error::intermediate_session_not_found()),
             };
         };
@@ -74,6 +77,21 @@ impl Service {
         let jwt = self.sign_session(&session, now).await?;
         let login = Some(Login { session, token, jwt });
         Ok(Entered { login, ..kept.unfinished(token_expires_at) })
+    }
+
+    /// Sees whether what an answer speaks of is there, for an answer that no receipt knows of.
+    async fn still_there(&self, kept: &Kept) -> Result<(), Error> {
+        let store = &self.parts.store;
+        if store.organizations_find(&[kept.organization.id]).await?.is_empty() {
+            return Err(Error::organization_not_found());
+        }
+        if let Some(member) = &kept.member {
+            let found = store.members_find(&[member.id]).await?;
+            if found.iter().all(|member| member.status == MemberStatus::Deleted) {
+                return Err(Error::member_not_found());
+            }
+        }
+        Ok(())
     }
 
     /// What a call whose token can't be claimed is answered: what it was answered before, else the

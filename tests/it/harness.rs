@@ -16,6 +16,7 @@ pub(crate) mod program;
 pub(crate) mod raw;
 pub(crate) mod redis;
 pub(crate) mod refusal;
+pub(crate) mod signing;
 pub(crate) mod supervised;
 pub(crate) mod values;
 

@@ -9,13 +9,14 @@ use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use prost_types::field_descriptor_proto::Type;
 use serde_json::json;
-use tonic::{Code, Status};
+use tonic::{Code, Response, Status};
 use vestibule::pb;
 
 use crate::coverage::stand::Stand;
+use crate::harness::logins::by_token;
 use crate::harness::members::query;
 use crate::harness::raw::{RawClient, frame};
-use crate::harness::refusal::Refusal;
+use crate::harness::refusal::{Refusal, refused};
 use crate::harness::{Harness, on_both_backends};
 
 on_both_backends!(
@@ -24,6 +25,8 @@ on_both_backends!(
     what_can_be_no_id_is_refused,
     ids_of_the_other_environment_are_refused,
     a_search_stays_in_its_organizations,
+    a_check_tells_nothing_of_other_organizations,
+    ending_what_is_not_there_ends_nothing,
 );
 
 /// A version 7 UUID that no id has.
@@ -38,6 +41,7 @@ enum Names {
     Organization,
     Member,
     EmailAddress,
+    Session,
 }
 
 impl Names {
@@ -47,6 +51,7 @@ impl Names {
             "organization_id" | "organization_ids" => Some(Self::Organization),
             "member_id" | "invited_by_member_id" => Some(Self::Member),
             "email_id" => Some(Self::EmailAddress),
+            "member_session_id" => Some(Self::Session),
             // Identifiers that callers choose, and those of things that live elsewhere.
             "external_id"
             | "organization_external_id"
@@ -65,6 +70,7 @@ impl Names {
             Self::Organization => "organization",
             Self::Member => "member",
             Self::EmailAddress => "email",
+            Self::Session => "session",
         }
     }
 
@@ -77,6 +83,7 @@ impl Names {
             Self::Organization => "ORGANIZATION_NOT_FOUND",
             Self::Member => "MEMBER_NOT_FOUND",
             Self::EmailAddress => "EMAIL_NOT_FOUND",
+            Self::Session => "SESSION_NOT_FOUND",
         }
     }
 
@@ -84,7 +91,7 @@ impl Names {
         match self {
             Self::Organization => "INVALID_ORGANIZATION_ID",
             Self::Member => "INVALID_MEMBER_ID",
-            Self::EmailAddress => "INVALID_ARGUMENT",
+            Self::EmailAddress | Self::Session => "INVALID_ARGUMENT",
         }
     }
 }
@@ -104,6 +111,11 @@ impl Field {
     /// How refusals call the field, when it has a second value where it can have several.
     fn path(&self) -> String {
         if self.repeated { format!("{}[1]", self.name) } else { self.name.clone() }
+    }
+
+    /// Whether the method answers for what is not there as well, always the same.
+    fn answers_for_nobody(&self) -> bool {
+        ["DiscoveryService/ExplainDiscovery", "SessionService/RevokeSession"].contains(&self.method.as_str())
     }
 }
 
@@ -129,9 +141,12 @@ fn fields() -> Vec<Field> {
             }
         }
     }
-    assert!(fields.len() >= 25, "{fields:?}");
+    assert!(fields.len() >= 32, "{fields:?}");
     fields
 }
+
+/// What a call is answered with: all but its own id.
+type Answer = Result<Vec<u8>, Told>;
 
 /// What a refusal tells: everything but the id of the call.
 #[derive(Debug, PartialEq)]
@@ -169,21 +184,49 @@ impl Tenants {
     }
 
     /// Calls the method with a request of the first organization's that would succeed, but for the field.
-    async fn refused(&self, field: &Field, value: &str) -> Told {
+    async fn answer(&self, field: &Field, value: &str) -> Answer {
         let mut request = requests::valid(&field.method, &self.own);
         // Of a field that is there twice the last one counts.
         prost::encoding::string::encode(field.number, &value.to_owned(), &mut request);
         let path = format!("/vestibule.v1.{}", field.method);
-        let answer = self.client.call(&path, &[], frame(&request)).await;
-        Told::by(&answer.expect_err(&format!("{field:?} {value:?}")))
+        // The id that the call is given is in the answer.
+        let headers = [("x-request-id", "the-call")];
+        let answer = self.client.call(&path, &headers, frame(&request)).await;
+        answer.map(Response::into_inner).map_err(|status| Told::by(&status))
+    }
+
+    /// What the call must be refused with.
+    async fn refused(&self, field: &Field, value: &str) -> Told {
+        self.answer(field, value).await.expect_err(&format!("{field:?} {value:?}"))
+    }
+
+    /// How the call is answered for what was never there.
+    async fn nobody(&self, field: &Field) -> Answer {
+        let nobody = self.answer(field, &field.names.id("test")).await;
+        match &nobody {
+            Ok(_) => assert!(field.answers_for_nobody(), "{field:?}"),
+            Err(told) => {
+                assert!(!field.answers_for_nobody(), "{field:?} {told:?}");
+                assert_eq!((told.code, told.reason.as_str()), (Code::NotFound, field.names.not_found()));
+            }
+        }
+        nobody
     }
 }
 
-/// How the other organization's things are named.
+/// How the other organization itself is named.
+async fn names(t: &Harness, other: &Stand) -> [String; 3] {
+    let found = t.clients().get(&other.organization_id).await.unwrap().into_inner().organization.unwrap();
+    [found.organization_id, found.organization_slug, found.organization_external_id.unwrap()]
+}
+
+/// How the other organization's things are named that the first organization must not reach.
 fn elsewhere(names: Names, other: &Stand) -> Vec<String> {
     match names {
         // Callers may reach every organization: what they must not reach through it are other members.
         Names::Organization => vec![],
+        // By its id alone: callers may end every session.
+        Names::Session => vec![],
         Names::Member => vec![
             other.member.member_id.clone(),
             other.member.external_id.clone().unwrap(),
@@ -197,35 +240,45 @@ fn elsewhere(names: Names, other: &Stand) -> Vec<String> {
 
 async fn what_is_elsewhere_is_nowhere(t: Harness) {
     let tenants = Tenants::new(&t).await;
-    let events = t.count("events").await;
+    let written = [t.count("events").await, t.count("sessions").await];
+    let names = names(&t, &tenants.other).await;
     for field in fields() {
-        let nobody = tenants.refused(&field, &field.names.id("test")).await;
-        assert_eq!((nobody.code, nobody.reason.as_str()), (Code::NotFound, field.names.not_found()));
-        for value in elsewhere(field.names, &tenants.other) {
-            assert_eq!(tenants.refused(&field, &value).await, nobody, "{field:?} {value}");
+        let nobody = tenants.nobody(&field).await;
+        let values = match field.method.as_str() {
+            // Callers may end every member's sessions.
+            "SessionService/RevokeSession" => vec![],
+            // People see only what they may enter.
+            "DiscoveryService/ExplainDiscovery" => names.to_vec(),
+            _ => elsewhere(field.names, &tenants.other),
+        };
+        for value in values {
+            assert_eq!(tenants.answer(&field, &value).await, nobody, "{field:?} {value}");
         }
     }
-    assert_eq!(t.count("events").await, events);
+    assert_eq!([t.count("events").await, t.count("sessions").await], written);
 }
 
 async fn what_was_deleted_is_nowhere(t: Harness) {
     let tenants = Tenants::new(&t).await;
     let clients = t.clients();
-    let gone = tenants.other.organization_id.clone();
-    let organization = clients.get(&gone).await.unwrap().into_inner().organization.unwrap();
-    let request = pb::DeleteOrganizationRequest { organization_id: gone.clone(), etag: None };
+    let names = names(&t, &tenants.other).await;
+    let organization_id = tenants.other.organization_id.clone();
+    let request = pb::DeleteOrganizationRequest { organization_id, etag: None };
     clients.delete_organization(request).await.unwrap();
-    let names = [gone, organization.organization_slug, organization.organization_external_id.unwrap()];
+    let written = [t.count("events").await, t.count("sessions").await];
     for field in fields() {
-        let nobody = tenants.refused(&field, &field.names.id("test")).await;
-        let values = match field.names {
-            Names::Organization => names.to_vec(),
-            names => elsewhere(names, &tenants.other),
+        let nobody = tenants.nobody(&field).await;
+        let values = match (field.method.as_str(), field.names) {
+            (_, Names::Organization) => names.to_vec(),
+            (_, Names::Session) => vec![tenants.other.session.member_session_id.clone()],
+            ("SessionService/RevokeSession", _) => vec![tenants.other.member.member_id.clone()],
+            (_, names) => elsewhere(names, &tenants.other),
         };
         for value in values {
-            assert_eq!(tenants.refused(&field, &value).await, nobody, "{field:?} {value}");
+            assert_eq!(tenants.answer(&field, &value).await, nobody, "{field:?} {value}");
         }
     }
+    assert_eq!([t.count("events").await, t.count("sessions").await], written);
 }
 
 async fn what_can_be_no_id_is_refused(t: Harness) {
@@ -273,5 +326,55 @@ async fn a_search_stays_in_its_organizations(t: Harness) {
         assert_eq!(found.results_metadata.unwrap().total, i32::try_from(finds).unwrap(), "{name}");
         assert!(found.members.iter().all(|member| member.organization_id == own.organization_id), "{name}");
         assert!(found.organizations.keys().all(|id| *id == own.organization_id), "{name}");
+    }
+}
+
+async fn a_check_tells_nothing_of_other_organizations(t: Harness) {
+    let Tenants { own, other, .. } = Tenants::new(&t).await;
+    let check = async |organization_id: String| {
+        let check = pb::AuthorizationCheck {
+            organization_id,
+            resource_id: "stytch.member".to_owned(),
+            action: "create".to_owned(),
+        };
+        let request = pb::AuthenticateSessionRequest {
+            authorization_check: Some(check),
+            ..by_token(&own.session_token)
+        };
+        Told::by(&t.clients().authenticate(request).await.expect_err("the member may not do that"))
+    };
+    let nobody = check(Names::Organization.id("test")).await;
+    let tenancy = (Code::PermissionDenied, "SESSION_AUTHORIZATION_TENANCY_ERROR");
+    assert_eq!((nobody.code, nobody.reason.as_str()), tenancy);
+    for name in names(&t, &other).await {
+        assert_eq!(check(name).await, nobody);
+    }
+    for name in names(&t, &own).await {
+        assert_eq!(check(name).await.reason, "SESSION_AUTHORIZATION_ERROR");
+    }
+}
+
+async fn ending_what_is_not_there_ends_nothing(t: Harness) {
+    let Tenants { own, other, .. } = Tenants::new(&t).await;
+    let clients = t.clients();
+    let written = [t.count("events").await, t.count("sessions").await];
+    let revoke = pb::RevokeSessionRequest::default;
+    for request in [
+        pb::RevokeSessionRequest { member_session_id: Some(Names::Session.id("test")), ..revoke() },
+        pb::RevokeSessionRequest { member_id: Some(Names::Member.id("test")), ..revoke() },
+        // A member who has none.
+        pb::RevokeSessionRequest { member_id: Some(own.deleted_member_id.clone()), ..revoke() },
+        // A token that nobody was given.
+        pb::RevokeSessionRequest { session_token: Some("A".repeat(44)), ..revoke() },
+    ] {
+        clients.revoke_session(request).await.unwrap();
+    }
+    // A member has an id for this, and no other name.
+    let by_external_id = pb::RevokeSessionRequest { member_id: own.member.external_id.clone(), ..revoke() };
+    let answer = clients.revoke_session(by_external_id).await;
+    refused(answer, Code::InvalidArgument, "INVALID_MEMBER_ID");
+    assert_eq!([t.count("events").await, t.count("sessions").await], written);
+    for stand in [&own, &other] {
+        clients.authenticate(by_token(&stand.session_token)).await.unwrap();
     }
 }

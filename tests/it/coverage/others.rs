@@ -5,6 +5,7 @@ use vestibule::pb;
 use super::Stand;
 use crate::harness::clients::Clients;
 use crate::harness::fixtures::magic_link;
+use crate::harness::logins::{explanation, listing};
 
 /// Calls a method.
 pub(super) async fn call(clients: &Clients, method: &str, stand: &Stand) {
@@ -39,6 +40,19 @@ pub(super) async fn call(clients: &Clients, method: &str, stand: &Stand) {
                 pb::SearchMembersRequest { organization_ids, ..pb::SearchMembersRequest::default() };
             let found = clients.search_members(request).await.unwrap().into_inner().members;
             assert_eq!(found, std::slice::from_ref(&stand.member));
+        }
+        "DiscoveryService/ListDiscoveredOrganizations" => {
+            let listed = clients.discovered(listing(&stand.member_token)).await.unwrap().into_inner();
+            // Other stands have a member of this address too.
+            assert!(listed.discovered_organizations.len() >= 2);
+        }
+        "DiscoveryService/ExplainDiscovery" => {
+            let request = explanation(&stand.member_token, &organization_id);
+            assert!(clients.explain(request).await.unwrap().into_inner().visible);
+        }
+        "SessionService/GetSessions" => {
+            let listed = clients.sessions_of(&organization_id, &stand.member.member_id).await.unwrap();
+            assert_eq!(listed.into_inner().member_sessions, std::slice::from_ref(&stand.session));
         }
         "SessionService/GetJwks" => {
             drop(clients.sessions.clone().get_jwks(pb::GetJwksRequest {}).await.unwrap());

@@ -4,17 +4,26 @@ use vestibule::pb;
 
 use crate::harness::clients::Clients;
 use crate::harness::fixtures::creation;
-use crate::harness::members::{member_update, new_member, organization_update};
+use crate::harness::logins::exchange;
+use crate::harness::members::{invitation, member_update, new_member, organization_update};
 
 /// An organization with an external id, and those in it. No two stands have an external id in common.
 #[derive(Debug)]
 pub(crate) struct Stand {
     pub(crate) organization_id: String,
-    /// A member with an external id, a phone number and a retired address.
+    /// A member with an external id, a phone number and a retired address, who is logged in.
     pub(crate) member: pb::Member,
+    /// The session of the member.
+    pub(crate) session: pb::MemberSession,
+    /// Its token.
+    pub(crate) session_token: String,
+    /// A token of the member's that nothing was done with.
+    pub(crate) member_token: String,
+    /// Another organization, which the member is invited to.
+    pub(crate) invited_to: String,
     /// A deleted member whose address was verified.
     pub(crate) deleted_member_id: String,
-    /// A token that nothing was done with.
+    /// A token, of somebody who is no member of anything, that nothing was done with.
     pub(crate) token: String,
 }
 
@@ -47,8 +56,20 @@ impl Stand {
             email_address: Some("grace@acme.com".to_owned()),
             ..member_update(&organization_id, &member_id)
         };
-        let member = clients.update_member(moving).await.unwrap().into_inner().member.unwrap();
-        let token = clients.token("edsger@acme.com").await;
-        Self { organization_id, member, deleted_member_id: founder.member_id, token }
+        clients.update_member(moving).await.unwrap();
+        let token = clients.token("grace@acme.com").await;
+        let entered = clients.exchange(exchange(&token, &organization_id)).await.unwrap().into_inner();
+        let invited_to = clients.organization("Globex").await.organization_id;
+        clients.invite_member(invitation(&invited_to, "grace@acme.com")).await.unwrap();
+        Self {
+            organization_id,
+            member: entered.member.unwrap(),
+            session: entered.member_session.unwrap(),
+            session_token: entered.session_token,
+            member_token: clients.token("grace@acme.com").await,
+            invited_to,
+            deleted_member_id: founder.member_id,
+            token: clients.token("edsger@acme.com").await,
+        }
     }
 }

@@ -5,6 +5,7 @@ use vestibule::pb;
 use super::Stand;
 use crate::harness::Harness;
 use crate::harness::fixtures::{creation, organization, with_key};
+use crate::harness::logins::{by_token, exchange, switch};
 use crate::harness::members::{invitation, member_update, new_member, organization_update};
 
 /// What an answer says, but for what differs from call to call: its id.
@@ -12,6 +13,16 @@ macro_rules! told {
     ($answer:expr) => {{
         let mut answer = $answer.await.unwrap().into_inner();
         assert!(!std::mem::take(&mut answer.request_id).is_empty());
+        format!("{answer:?}")
+    }};
+}
+
+/// The same of an answer with a JWT, which is signed anew.
+macro_rules! signed {
+    ($answer:expr) => {{
+        let mut answer = $answer.await.unwrap().into_inner();
+        assert!(!std::mem::take(&mut answer.request_id).is_empty());
+        assert!(!std::mem::take(&mut answer.session_jwt).is_empty());
         format!("{answer:?}")
     }};
 }
@@ -42,11 +53,29 @@ pub(super) async fn call(t: &Harness, method: &str, stand: &Stand, key: &str) ->
             told!(clients.delete_organization_external_id(with_key(request, key)))
         }
         "DiscoveryService/CreateOrganization" => {
-            let mut answer = clients.spend(with_key(creation(&stand.token), key)).await.unwrap().into_inner();
-            answer.request_id.clear();
-            // Signed anew.
-            assert!(!std::mem::take(&mut answer.session_jwt).is_empty());
-            format!("{answer:?}")
+            signed!(clients.spend(with_key(creation(&stand.token), key)))
+        }
+        "DiscoveryService/ExchangeIntermediateSession" => {
+            let request = exchange(&stand.member_token, &stand.invited_to);
+            signed!(clients.exchange(with_key(request, key)))
+        }
+        "SessionService/AuthenticateSession" => {
+            let request = pb::AuthenticateSessionRequest {
+                session_duration_minutes: Some(90),
+                ..by_token(&stand.session_token)
+            };
+            signed!(clients.authenticate(with_key(request, key)))
+        }
+        "SessionService/RevokeSession" => {
+            let request = pb::RevokeSessionRequest {
+                session_token: Some(stand.session_token.clone()),
+                ..pb::RevokeSessionRequest::default()
+            };
+            told!(clients.revoke_session(with_key(request, key)))
+        }
+        "SessionService/ExchangeSession" => {
+            let request = switch(&stand.session_token, &stand.invited_to);
+            signed!(clients.switch(with_key(request, key)))
         }
         "MemberService/CreateMember" => {
             told!(clients.create_member(with_key(new_member(&organization_id, "alan@acme.com"), key)))

@@ -1,5 +1,7 @@
 //! How to make a server refuse a call, for each reason.
 
+mod checks;
+mod logins;
 mod members;
 mod organizations;
 mod searches;
@@ -14,9 +16,11 @@ use vestibule::pb::{self, EmailInvites, ErrorReason as R, SearchOperator};
 use crate::harness::Harness;
 use crate::harness::fixtures::{factor, magic_link};
 use crate::harness::json::{field, object};
+use crate::harness::logins::by_jwt;
 use crate::harness::members::query;
 use crate::harness::raw::{CREATE, frame};
 
+use checks::{authenticating, permitting};
 use members::member_id;
 use organizations::{allowing, assigning, claiming, creating, tenants, twice, updating};
 use searches::{members_by, organizations_by, searching};
@@ -27,25 +31,7 @@ use sessions::{spending, vouching};
 #[expect(clippy::too_many_lines, reason = "an arm for each reason")]
 pub(super) async fn provoke(t: &Harness, reason: R) -> Vec<Status> {
     let one = match reason {
-        R::Unspecified
-        | R::UnableToParseSessionJwt
-        | R::JwtInvalidAudience
-        | R::JwtInvalidIssuer
-        | R::JwtInvalidClaims
-        | R::NoSessionArguments
-        | R::TooManySessionArguments
-        | R::NoSessionRevokeArguments
-        | R::TooManySessionRevokeArguments
-        | R::EmailJitProvisioningNotAllowed
-        | R::InvalidEmailForJitProvisioning
-        | R::OauthTenantJitProvisioningNotAllowed
-        | R::InvalidOauthTenantForJitProvisioning
-        | R::RetiredMemberEmail
-        | R::SessionAuthorizationError
-        | R::SessionAuthorizationTenancyError
-        | R::InsufficientFactorsForSessionExchange
-        | R::InvalidPermissionResource
-        | R::InvalidPermissionAction => return vec![],
+        R::Unspecified => return vec![],
         R::BadRequest => raw(t, CREATE, &[], frame(&[0xff])).await,
         R::RequestTooLarge => creating(t, |sent| sent.organization_name = Some("x".repeat(5 << 20))).await,
         R::RouteNotFound => raw(t, "/vestibule.v1.OrganizationService/Nothing", &[], frame(&[])).await,
@@ -222,6 +208,34 @@ pub(super) async fn provoke(t: &Harness, reason: R) -> Vec<Status> {
         R::InvalidEmailForInvites => members::inviting_by(t, EmailInvites::Restricted).await,
         R::InvalidLocale => members::inviting_in(t, "tlh").await,
         R::MemberPhoneNumberNotFound => members::deleting_no_number(t).await,
+        R::UnableToParseSessionJwt => authenticating(t, by_jwt("?")).await,
+        R::JwtInvalidAudience => checks::for_another_deployment(t).await,
+        R::JwtInvalidIssuer => checks::from_somebody_else(t).await,
+        R::JwtInvalidClaims => checks::from_the_future(t).await,
+        R::NoSessionArguments => authenticating(t, pb::AuthenticateSessionRequest::default()).await,
+        R::TooManySessionArguments => {
+            let both = pb::AuthenticateSessionRequest { session_token: Some("?".into()), ..by_jwt("?") };
+            authenticating(t, both).await
+        }
+        R::NoSessionRevokeArguments => checks::revoking(t, pb::RevokeSessionRequest::default()).await,
+        R::TooManySessionRevokeArguments => {
+            let both = pb::RevokeSessionRequest {
+                member_id: Some(member_id("test")),
+                session_token: Some("?".into()),
+                ..pb::RevokeSessionRequest::default()
+            };
+            checks::revoking(t, both).await
+        }
+        R::EmailJitProvisioningNotAllowed => logins::nobody_joins_by_domain(t).await,
+        R::InvalidEmailForJitProvisioning => logins::the_domain_has_no_peer(t).await,
+        R::OauthTenantJitProvisioningNotAllowed => logins::nobody_joins_by_tenant(t).await,
+        R::InvalidOauthTenantForJitProvisioning => logins::the_tenant_is_another(t).await,
+        R::RetiredMemberEmail => logins::the_address_was_given_up(t).await,
+        R::SessionAuthorizationError => permitting(t, None, "nothing", "delete").await,
+        R::SessionAuthorizationTenancyError => permitting(t, Some("nothing"), "nothing", "delete").await,
+        R::InsufficientFactorsForSessionExchange => logins::nothing_goes_along(t).await,
+        R::InvalidPermissionResource => permitting(t, None, "?", "delete").await,
+        R::InvalidPermissionAction => permitting(t, None, "nothing", "*").await,
     };
     vec![one]
 }

@@ -4,6 +4,7 @@ use prost::Message as _;
 use vestibule::pb;
 
 use crate::coverage::stand::Stand;
+use crate::harness::logins::{exchange, explanation, switch};
 use crate::harness::members::{invitation, member_update, new_member, organization_update};
 
 /// A request about this organization and its member.
@@ -70,6 +71,15 @@ pub(super) fn valid(method: &str, stand: &Stand) -> Vec<u8> {
         "MemberService/DeleteMemberMfaPhoneNumber" => {
             pb::DeleteMemberMfaPhoneNumberRequest { organization_id, member_id, etag: None }.encode_to_vec()
         }
+        "DiscoveryService/ExchangeIntermediateSession" => {
+            exchange(&stand.member_token, &organization_id).encode_to_vec()
+        }
+        // Somebody whom none of these organizations would show itself to.
+        "DiscoveryService/ExplainDiscovery" => explanation(&stand.token, &organization_id).encode_to_vec(),
+        "SessionService/GetSessions" => pb::GetSessionsRequest { organization_id, member_id }.encode_to_vec(),
+        // Takes one field: the one that is asked about.
+        "SessionService/RevokeSession" => vec![],
+        "SessionService/ExchangeSession" => switch(&stand.session_token, &organization_id).encode_to_vec(),
         new => panic!("make a request of {new} here"),
     }
 }

@@ -1,8 +1,10 @@
-//! Every method of the API but the searches, those of members apart, called so that it runs all of its statements.
+//! Every method of the API but the searches, called so that it runs all of its statements. Those of
+//! members, and what people log in by, are apart.
 
 use serde_json::json;
 use vestibule::pb;
 
+use super::logins;
 use super::member_calls;
 use super::subjects::Subjects;
 use crate::harness::clients::Clients;
@@ -33,6 +35,9 @@ pub(super) async fn call(clients: &Clients, subjects: &Subjects, method: &str) {
         }
         "SessionService/GetJwks" => {
             clients.sessions.clone().get_jwks(pb::GetJwksRequest {}).await.unwrap();
+        }
+        method if method.starts_with("DiscoveryService/") || method.starts_with("SessionService/") => {
+            logins::call(clients, subjects, method, &name).await;
         }
         method if method.starts_with("OrganizationService/") => {
             call_of_organizations(clients, subjects, method, &name).await;

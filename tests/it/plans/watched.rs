@@ -35,6 +35,32 @@ const SETTINGS: [&str; 5] = [
     "enable_seqscan = off",
 ];
 
+/// Who is a member of every organization.
+pub(super) const CROWD_ADDRESS: &str = "everywhere@crowd.com";
+
+/// The domain that every organization allows, and its members' addresses with it.
+pub(super) const CROWD_DOMAIN: &str = "crowd.com";
+
+/// The tenant of Slack and of GitHub that every organization allows.
+pub(super) const CROWD_TENANT: &str = "T-CROWD";
+
+/// What makes lists long: a person who is everywhere already, or may go there.
+const CROWD: &str = "
+    WITH added AS (
+        INSERT INTO members
+        SELECT (jsonb_populate_record(NULL::members, to_jsonb(member) || jsonb_build_object(
+            'id', gen_random_uuid(), 'status', 'active', 'external_id', NULL, 'mfa_phone_number', ''))).*
+        FROM (SELECT DISTINCT ON (organization_id) * FROM members ORDER BY organization_id, id) AS member
+        RETURNING id, organization_id
+    )
+    INSERT INTO member_email_addresses
+    SELECT gen_random_uuid(), organization_id, id, 'everywhere@crowd.com', 'crowd.com', 'current', true, true, now()
+    FROM added;
+    UPDATE organizations SET email_jit_provisioning = 'RESTRICTED', oauth_tenant_jit_provisioning = 'RESTRICTED';
+    INSERT INTO organization_domains SELECT id, 'allowed', 'crowd.com', 100 FROM organizations;
+    INSERT INTO organization_oauth_tenants
+    SELECT id, provider, 'T-CROWD', 100 FROM organizations, (VALUES ('slack'), ('github')) AS of (provider)";
+
 /// What makes the tables large that seeding leaves small: reading one from end to end is the best plan as
 /// long as it has a few pages only.
 const FILLING: &str = "
@@ -47,7 +73,13 @@ const FILLING: &str = "
     INSERT INTO organization_domains
     SELECT id, 'allowed', number || '.' || slug || '.example', number
     FROM organizations, generate_series(1, 10) AS number;
-    ANALYZE idempotency_records, intermediate_session_receipts, organization_domains";
+    INSERT INTO organization_oauth_tenants
+    SELECT id, provider, slug || number, number
+    FROM organizations, (VALUES ('slack'), ('github')) AS of (provider), generate_series(1, 10) AS number;
+    INSERT INTO sessions
+    SELECT gen_random_uuid(), organization_id, id, sha256((number || ' ' || id)::bytea), now(), now(),
+        now() + interval '12 hours' * (1 + (hashtext(id::text) & 31)), '[]', '{}'
+    FROM members, generate_series(1, 3) AS number";
 
 /// Where the database server writes, as its own programs see it.
 const LOG: &str = "current_setting('data_directory') || '/../log'";
@@ -72,7 +104,10 @@ impl Watched {
         let database = Database::connect(setup.config.database_url.as_ref().unwrap().expose_secret()).await;
         let database = database.unwrap();
         let schema = schema(&database).await;
-        database.execute_unprepared(FILLING).await.unwrap();
+        // As they are after a while: searches for words look at what was added last one by one until then.
+        for statement in [CROWD, FILLING, "VACUUM (ANALYZE)"] {
+            database.execute_unprepared(statement).await.unwrap();
+        }
         let name = &rows(&database, "SELECT current_database()::text AS name", vec![]).await[0];
         let name: String = name.try_get("", "name").unwrap();
         for setting in SETTINGS {

@@ -77,6 +77,13 @@ fn judge<'a>(node: &'a Value, above: &mut Vec<&'a Value>, schema: &Schema, fault
         {
             faults.push(format!("{kind} through all of {index}: {:?}", text(node, "Index Cond")));
         }
+        // Each row of one side meets each of the other: cheap while the planner is right that there are few.
+        "Materialize"
+            if above.last().is_some_and(|above| text(above, "Node Type") == "Nested Loop")
+                && !is_of_one_organization(node) =>
+        {
+            faults.push("Nested Loop over every pair".to_owned());
+        }
         _ => {}
     }
     above.push(node);
@@ -91,6 +98,12 @@ fn judge<'a>(node: &'a Value, above: &mut Vec<&'a Value>, schema: &Schema, fault
 fn is_narrow(node: &Value, (first, any_column): &(String, bool)) -> bool {
     let condition = text(node, "Index Cond");
     if *any_column { !condition.is_empty() } else { condition.contains(&format!("({first} = ")) }
+}
+
+/// Whether all that is read is one organization's.
+fn is_of_one_organization(node: &Value) -> bool {
+    text(node, "Index Cond").contains("(organization_id = ")
+        || children(node).next().is_some() && children(node).all(is_of_one_organization)
 }
 
 /// Whether the scan ends after so many rows, whatever these are: right below a limit, and skipping
@@ -151,6 +164,10 @@ mod tests {
             json!({"Node Type": "Bitmap Index Scan", "Index Name": "members_text_idx", "Index Cond": "(slug ~~* '%a%'::text)"}),
             below(&["Limit"], scan(None, None)),
             below(
+                &["Nested Loop", "Materialize"],
+                scan(Some("((organization_id = $1) AND (id = $2))"), Some("(name = 'x')")),
+            ),
+            below(
                 &["Aggregate", "Limit", "Subquery Scan"],
                 scan(Some("(id < $1)"), Some("(deleted_at IS NULL)")),
             ),
@@ -172,6 +189,7 @@ mod tests {
             scan(Some("(id < $1)"), None),
             scan(Some("(name = $1)"), None),
             json!({"Node Type": "Bitmap Index Scan", "Index Name": "members_text_idx"}),
+            below(&["Nested Loop", "Materialize"], scan(Some("(id = $1)"), None)),
             below(&["Limit"], scan(None, Some("(name = 'x')"))),
             below(&["Limit", "Sort"], scan(None, None)),
             below(&["Limit", "Nested Loop"], scan(Some("(id < $1)"), None)),

@@ -1,7 +1,7 @@
 //! Nobody learns from a refusal what another organization has: over every method, and every field of its
 //! request that takes an id.
 
-mod requests;
+pub(crate) mod requests;
 
 use std::time::Duration;
 

@@ -1,6 +1,8 @@
 //! What holds for every call: what can't be read, the id of the call, deadlines, calls made as a
 //! member.
 
+mod every_method;
+
 use std::time::Duration;
 
 use prost::Message as _;

@@ -1,14 +1,16 @@
-//! A request of each method that names something by its id, as its bytes; nothing is wrong with it.
+//! A request of each method that names something by its id or asks about a login, as its bytes; nothing is
+//! wrong with it.
 
 use prost::Message as _;
 use vestibule::pb;
 
 use crate::coverage::stand::Stand;
-use crate::harness::logins::{exchange, explanation, switch};
+use crate::harness::logins::{by_token, exchange, explanation, listing, switch};
 use crate::harness::members::{invitation, member_update, new_member, organization_update};
 
 /// A request about this organization and its member.
-pub(super) fn valid(method: &str, stand: &Stand) -> Vec<u8> {
+#[expect(clippy::too_many_lines, reason = "an arm for each method")]
+pub(crate) fn valid(method: &str, stand: &Stand) -> Vec<u8> {
     let organization_id = stand.organization_id.clone();
     let member_id = stand.member.member_id.clone();
     match method {
@@ -74,8 +76,21 @@ pub(super) fn valid(method: &str, stand: &Stand) -> Vec<u8> {
         "DiscoveryService/ExchangeIntermediateSession" => {
             exchange(&stand.member_token, &organization_id).encode_to_vec()
         }
+        "DiscoveryService/ListDiscoveredOrganizations" => listing(&stand.member_token).encode_to_vec(),
         // Somebody whom none of these organizations would show itself to.
         "DiscoveryService/ExplainDiscovery" => explanation(&stand.token, &organization_id).encode_to_vec(),
+        "SessionService/AuthenticateSession" => {
+            let check = pb::AuthorizationCheck {
+                organization_id,
+                resource_id: "stytch.self".to_owned(),
+                action: "update.info.name".to_owned(),
+            };
+            pb::AuthenticateSessionRequest {
+                authorization_check: Some(check),
+                ..by_token(&stand.session_token)
+            }
+            .encode_to_vec()
+        }
         "SessionService/GetSessions" => pb::GetSessionsRequest { organization_id, member_id }.encode_to_vec(),
         // Takes one field: the one that is asked about.
         "SessionService/RevokeSession" => vec![],

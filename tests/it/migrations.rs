@@ -13,9 +13,14 @@ use vestibule::store::{CONSTRAINTS, Constraint};
 
 use crate::harness::database::{create_on, rows};
 use crate::harness::fixtures::{creation, organization, with_key};
+use crate::harness::logins::{by_jwt, by_token};
 use crate::harness::{Harness, on_both_backends};
 
-on_both_backends!(every_constraint_is_known_by_its_name, no_foreign_key_lacks_an_index);
+on_both_backends!(
+    every_constraint_is_known_by_its_name,
+    no_foreign_key_lacks_an_index,
+    keys_and_sessions_from_before_go_on,
+);
 
 /// What one engine has and the other does not need: SQLite's writers take turns.
 const POSTGRES_ONLY: (&str, &str) = ("events", "transaction_id");
@@ -224,6 +229,34 @@ async fn every_constraint_is_known_by_its_name(t: Harness) {
             assert_eq!(refusal.message(), format!("UNIQUE constraint failed: {columns}"), "{constraint:?}");
         }
     }
+}
+
+/// What was signed and begun on the schema without the life of keys.
+async fn keys_and_sessions_from_before_go_on(mut t: Harness) {
+    let founded = t.clients().founded("ada@acme.com").await;
+    t.stop().await;
+    for statement in [
+        "ALTER TABLE signing_keys DROP COLUMN signs_from",
+        "ALTER TABLE signing_keys DROP COLUMN revoked_at",
+        "DROP INDEX sessions_expires_at_idx",
+        "DROP INDEX organization_domains_allowed_idx",
+        "DELETE FROM _sqlx_migrations WHERE version > 10",
+    ] {
+        t.execute(statement).await;
+    }
+    if t.on_servers() {
+        vestibule::app::migrate(&SecretString::from(t.database_url())).await.unwrap();
+    }
+    t.restart().await;
+    let clients = t.clients();
+    for request in [by_token(&founded.session_token), by_jwt(&founded.session_jwt)] {
+        let checked = clients.authenticate(request).await.unwrap().into_inner();
+        assert_eq!(checked.member_session, founded.member_session);
+        clients.authenticate(by_jwt(&checked.session_jwt)).await.unwrap();
+    }
+    let keys = clients.sessions.clone().get_jwks(pb::GetJwksRequest {}).await.unwrap().into_inner().keys;
+    assert!(keys.iter().any(|key| key.alg == "ES256"), "{keys:?}");
+    assert_eq!(t.count("signing_keys WHERE signs_from IS NULL AND revoked_at IS NULL").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -20,7 +20,9 @@ const LIST: u64 = 4 * STATEMENT_AND_RETURN;
 /// Without candidates there is nothing more to read.
 const LIST_OF_NONE: u64 = 2 * STATEMENT_AND_RETURN;
 
-/// One transaction, and its return.
+/// The beginning and the end of a transaction; in it five reads (what the token has come to, the
+/// organization, the member by the address, the hold, the member) and three writes (receipt, session, event);
+/// and the return.
 const ENTRY: u64 = 11;
 
 /// Reserving a key, and filling in what is answered under it.
@@ -50,7 +52,6 @@ async fn creates_are_recorded_in_one_round_trip() {
 
 /// The fewest round trips that a call takes, of several: the first prepares its statements, and others may
 /// meet a health check or a sweep.
-#[expect(clippy::future_not_send, reason = "tests await it where they stand")]
 async fn fewest(t: &Harness, mut call: impl AsyncFnMut(usize)) -> u64 {
     let proxy = &t.stage.as_ref().unwrap().postgres_proxy;
     let mut fewest = u64::MAX;

@@ -1,1 +1,5 @@
+mod authenticate_session;
+mod common;
 mod get_jwks;
+mod get_sessions;
+mod revoke_session;

@@ -1,5 +1,6 @@
 mod authenticate_session;
 mod common;
+mod exchange_session;
 mod get_jwks;
 mod get_sessions;
 mod revoke_session;

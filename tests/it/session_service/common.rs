@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use prost_types::Timestamp;
 use serde_json::Value as Json;
+use tonic::Code;
 use uuid::Uuid;
 use vestibule::clock::Clock as _;
 use vestibule::pb;
@@ -11,7 +12,8 @@ use vestibule::pb;
 use crate::harness::Harness;
 use crate::harness::database::rows;
 use crate::harness::fixtures::magic_link;
-use crate::harness::logins::{by_token, exchange};
+use crate::harness::logins::{by_jwt, by_token, exchange};
+use crate::harness::refusal::refused;
 use crate::harness::values::seconds;
 
 /// A UUID of version 7 that no id has.
@@ -79,6 +81,14 @@ pub(super) async fn entered_with(
 /// The session as a check by its token shows it.
 pub(super) async fn checked(t: &Harness, token: &str) -> pb::MemberSession {
     t.clients().authenticate(by_token(token)).await.unwrap().into_inner().member_session.unwrap()
+}
+
+/// Asserts that the session is gone, by its token and by its JWT.
+pub(super) async fn is_gone(t: &Harness, login: &Login) {
+    for request in [by_token(&login.token), by_jwt(&login.jwt)] {
+        let refusal = refused(t.clients().authenticate(request).await, Code::NotFound, "SESSION_NOT_FOUND");
+        assert_eq!(refusal.fields, []);
+    }
 }
 
 /// A part of a JWT, unverified: 0 is the header, 1 the claims.

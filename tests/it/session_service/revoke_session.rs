@@ -4,9 +4,10 @@ use serde_json::json;
 use tonic::{Code, Response};
 use vestibule::pb;
 
-use super::common::{ABSENT, Event, Login, checked, entered, event_count, events_after, founder, written};
+use super::common::{
+    ABSENT, Event, Login, checked, entered, event_count, events_after, founder, is_gone, written,
+};
 use crate::harness::fixtures::with_key;
-use crate::harness::logins::{by_jwt, by_token};
 use crate::harness::refusal::refused;
 use crate::harness::{Harness, on_both_backends};
 
@@ -51,12 +52,6 @@ fn request_id(answer: Response<pb::RevokeSessionResponse>) -> String {
 
 async fn revoked(t: &Harness, request: Request) -> String {
     request_id(t.clients().revoke_session(request).await.unwrap())
-}
-
-async fn is_gone(t: &Harness, login: &Login) {
-    for request in [by_token(&login.token), by_jwt(&login.jwt)] {
-        refused(t.clients().authenticate(request).await, Code::NotFound, "SESSION_NOT_FOUND");
-    }
 }
 
 /// The event of sessions that a call has ended.
@@ -149,7 +144,7 @@ async fn what_is_not_there_is_no_error(t: Harness) {
     }
     assert_eq!(written(&t).await, before);
     // One that has expired is none either.
-    t.clock.advance(Duration::from_mins(60));
+    t.clock.advance(Duration::from_hours(1));
     for request in [of_jwt(&ada.jwt), of_token(&ada.token), by_id(ada.session_id())] {
         revoked(&t, request).await;
     }
@@ -182,7 +177,7 @@ async fn exactly_one_name_is_sent(t: Harness) {
     let before = written(&t).await;
     let texts = [ada.session_id(), ada.token.as_str(), ada.jwt.as_str(), ada.member_id()];
     for set in 0..16_u32 {
-        if set.count_ones() == 1 {
+        if set.is_power_of_two() {
             continue;
         }
         let sent = |field: usize| (set & (1 << field) != 0).then(|| texts[field].to_owned());

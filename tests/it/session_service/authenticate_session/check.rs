@@ -111,15 +111,15 @@ async fn the_policy_file_says_what_its_roles_permit(setup: Setup) {
         update_mask: mask(&["roles"]),
         ..member_update(bob.organization_id(), bob.member_id())
     };
-    let cases: [(&[&str], &[&str], &[&str], &[&str]); 5] = [
-        (&[], &[], &[], &[]),
-        (&["idle"], &[], &[], &[]),
-        (&["reader"], &["reader"], &[], &[]),
-        (&["editor"], &["editor"], &["editor"], &["editor"]),
+    let cases: [[&[&str]; 4]; 5] = [
+        [&[], &[], &[], &[]],
+        [&["idle"], &[], &[], &[]],
+        [&["reader"], &["reader"], &[], &[]],
+        [&["editor"], &["editor"], &["editor"], &["editor"]],
         // Every role that permits it is told, in the order in which the member has them.
-        (&["editor", "idle", "reader"], &["editor", "reader"], &["editor"], &["editor"]),
+        [&["editor", "idle", "reader"], &["editor", "reader"], &["editor"], &["editor"]],
     ];
-    for (roles, read, write, fly) in cases {
+    for [roles, read, write, fly] in cases {
         t.clients().update_member(holding(roles)).await.unwrap();
         assert_eq!(granting(&t, &bob, "documents", "read").await, read, "{roles:?}");
         assert_eq!(granting(&t, &bob, "documents", "write").await, write, "{roles:?}");

@@ -1,11 +1,12 @@
 //! Going from a session to its own organization: everything goes along.
 
+use tokio::task::JoinSet;
 use tonic::Code;
 use vestibule::pb;
 
 use super::super::common::{entered_with, founder};
 use super::{switch, switched};
-use crate::harness::fixtures::{factor, magic_link, oauth};
+use crate::harness::fixtures::{factor, magic_link, oauth, with_key};
 use crate::harness::members::{member_update, organization_update};
 use crate::harness::refusal::refused;
 use crate::harness::{Harness, on_both_backends};
@@ -88,5 +89,40 @@ async fn a_name_that_became_somebody_elses_is_not_home(t: Harness) {
     };
     t.clients().update_member(moved).await.unwrap();
     let answer = t.clients().switch(switch(&ada.token, ada.organization_id())).await;
+    refused(answer, Code::FailedPrecondition, "INSUFFICIENT_FACTORS_FOR_SESSION_EXCHANGE");
+}
+
+/// Between the moment that the session is read and the moment that the organization is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_becomes_somebody_elses_meanwhile_is_not_home() {
+    let t = Harness::postgres().await;
+    let ada = founder(&t, "ada@acme.com").await;
+    let there = founder(&t, "ada@acme.com").await;
+    let password = vec![factor("password", "knowledge")];
+    let from = entered_with(&t, ada.organization_id(), "ada@acme.com", password).await;
+    let slug = ada.organization.organization_slug.clone();
+    // The call waits for what may be its twin.
+    let record = "INSERT INTO idempotency_records (caller, key_hash, method, request_hash, answer, created_at) \
+                  VALUES ('anonymous', sha256('key'), '', '', 'null', now())";
+    let blockade = t.block_by(&[record.to_owned()]).await;
+    let (clients, request) = (t.clients(), with_key(switch(&from.token, &slug), "key"));
+    let mut calls = JoinSet::new();
+    calls.spawn(async move { clients.switch(request).await });
+    t.blocked(1).await;
+    for (id, slug) in [(ada.organization_id(), "old-name"), (there.organization_id(), &slug)] {
+        let named = pb::UpdateOrganizationRequest {
+            organization_slug: Some(slug.to_owned()),
+            ..organization_update(id)
+        };
+        t.clients().update_organization(named).await.unwrap();
+    }
+    blockade.lift().await;
+    let answer = calls.join_next().await.unwrap().unwrap();
+    refused(answer, Code::Aborted, "CONCURRENT_REQUEST");
+    let listed = t.clients().sessions_of(there.organization_id(), there.member_id()).await.unwrap();
+    let listed = listed.into_inner().member_sessions;
+    let ids: Vec<_> = listed.iter().map(|session| session.member_session_id.as_str()).collect();
+    assert_eq!(ids, [there.session_id()]);
+    let answer = t.clients().switch(with_key(switch(&from.token, &slug), "key")).await;
     refused(answer, Code::FailedPrecondition, "INSUFFICIENT_FACTORS_FOR_SESSION_EXCHANGE");
 }

@@ -51,6 +51,7 @@ async fn unfinished(t: &Harness, request: Request) -> Switched {
     answer
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as answers have it")]
 fn primary(methods: &[&str]) -> Option<pb::PrimaryRequired> {
     let allowed_auth_methods = methods.iter().map(|method| (*method).to_owned()).collect();
     Some(pb::PrimaryRequired { allowed_auth_methods })

@@ -152,7 +152,7 @@ async fn other_spellings_are_refused(t: Harness) {
         format!("{jwt}\0"),
         format!("{header}.\n{payload}.{signature}"),
         format!("{header}.{}\n{}.{signature}", &payload[..40], &payload[40..]),
-        format!("{header}.{payload}.{}\r\n", signature),
+        format!("{header}.{payload}.{signature}\r\n"),
         format!("{header} .{payload}. {signature}"),
         jwt.replace('.', "\u{ff0e}"),
         jwt.replace('.', "%2E"),

@@ -8,8 +8,9 @@
 //! The whole protocol is the reading of the design that keeps every promise. A call with an
 //! idempotency key reads its own record before *any* refusal, and waits for the transaction that is
 //! writing it. An exchange that buys nothing reads the receipt all the same. A conflict on the
-//! receipt's key is judged by the receipt, whatever the entry says, and finishing a bound login
-//! requires that it is not revoked. Each other [`Protocol`] leaves one such thing out.
+//! receipt's key is judged by the receipt, whatever the entry says: an exchange claims bound entries
+//! like open ones, and learns from the receipt where the token may go. Finishing a bound login requires
+//! that it has bought no session and is not revoked. Each other [`Protocol`] leaves one such thing out.
 //!
 //! Not promised: a holder that stalls between claim and transaction, past its lease or past the loss
 //! of the key, can commit after its own retry was refused. The token is still spent only once, and
@@ -166,6 +167,9 @@ fn each_broken_version_is_caught() {
         (Protocol::ReplaysByToken, Property::S6),
         (Protocol::ConflictMeansSpent, Property::Losers),
         (Protocol::FinishIgnoresRevocation, Property::Revived),
+        (Protocol::FinishIgnoresSession, Property::S1),
+        (Protocol::ExchangeTrustsTheEntry, Property::S1),
+        (Protocol::ExchangeWithoutReceipt, Property::S1),
         (Protocol::UnfinishedIgnoresReceipt, Property::Revived),
     ] {
         let explored = explore(protocol, Some(property));

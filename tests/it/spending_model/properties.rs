@@ -48,7 +48,7 @@ impl State {
             Answer::KeyReused => recorded.is_none() || recorded == Some(kind),
             Answer::Refused | Answer::InUse => false,
         };
-        let forgets = recorded == Some(kind) && self.replayable();
+        let forgets = recorded == Some(kind) && self.replayable(kind);
         let twin = |call: Call| call.in_transaction() && call.kind == kind && call.key == key;
         let elsewhere = |other: usize| other != slot && twin(self.calls[other]);
         let overtakes = key != 0 && answer != Answer::InUse && (0..self.calls.len()).any(elsewhere);

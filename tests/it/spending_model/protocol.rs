@@ -24,6 +24,12 @@ pub(super) enum Protocol {
     ConflictMeansSpent,
     /// The update that finishes a bound login looks at the session alone.
     FinishIgnoresRevocation,
+    /// The update that finishes a bound login looks at the revocation alone.
+    FinishIgnoresSession,
+    /// An exchange believes the entry when it says that the token is open, whatever the receipt says.
+    ExchangeTrustsTheEntry,
+    /// An exchange of an open token writes no receipt.
+    ExchangeWithoutReceipt,
     /// An exchange that buys nothing does not look at the receipt.
     UnfinishedIgnoresReceipt,
 }
@@ -104,14 +110,19 @@ impl State {
                     state.calls[slot] = call;
                     state.claims(protocol, slot)
                 }));
-                let claimable = self.entry == Entry::Open || kind == Kind::FinishBound;
-                if claimable && self.claimed() && protocol != Protocol::WithoutLease {
-                    out.push(self.step(Event::TakesOver(kind, key), slot, |state| {
-                        *state = state.with_entry(state.entry, None);
-                        state.calls[slot] = call;
-                        state.claims(protocol, slot)
-                    }));
+                if self.entry == Entry::Absent || !self.claimed() || protocol == Protocol::WithoutLease {
+                    continue;
                 }
+                out.push(self.step(Event::TakesOver(kind, key), slot, |state| {
+                    state.calls[slot] = call;
+                    if state.entry == Entry::Bound && kind.creates() {
+                        // The claim is left where it is.
+                        return state.turns_away(slot, state.bound_refusal());
+                    }
+                    *state = state.with_entry(state.entry, None);
+                    state.calls[slot] = call;
+                    state.claims(protocol, slot)
+                }));
             }
         }
     }
@@ -138,7 +149,7 @@ impl State {
             }
             At::Recording => {
                 push(Event::Commits, &|state| {
-                    let broken = state.commits(slot);
+                    let broken = state.commits(protocol, slot);
                     let outcome = state.settles(slot, Answer::Success);
                     Outcome { broken: broken.or(outcome.broken), ..outcome }
                 });
@@ -151,7 +162,7 @@ impl State {
             }
             At::Orphaned => {
                 push(Event::Commits, &|state| {
-                    let broken = state.commits(slot);
+                    let broken = state.commits(protocol, slot);
                     Outcome { broken, ..state.ends(slot) }
                 });
                 push(Event::RollsBack, &|state| state.ends(slot));
@@ -170,8 +181,9 @@ impl State {
     pub(super) fn claims(&mut self, protocol: Protocol, slot: usize) -> Outcome {
         let refusal = match self.entry {
             Entry::Absent => Answer::NotFound,
-            Entry::Bound if self.calls[slot].kind != Kind::FinishBound => Answer::Mismatch,
             Entry::Open | Entry::Bound if self.claimed() => Answer::InUse,
+            // An exchange claims it all the same: the receipt says where it may go.
+            Entry::Bound if self.calls[slot].kind.creates() => self.bound_refusal(),
             Entry::Open | Entry::Bound => {
                 *self = if protocol == Protocol::PlainGetDel {
                     self.with_entry(Entry::Absent, None)
@@ -181,6 +193,18 @@ impl State {
                 return self.goes(slot, At::Holding);
             }
         };
+        self.turns_away(slot, refusal)
+    }
+
+    /// What is said to a create that finds a bound entry, which may be a stale copy.
+    fn bound_refusal(&self) -> Answer {
+        match self.receipt {
+            Receipt::Spent | Receipt::Revoked => Answer::NotFound,
+            Receipt::None | Receipt::Bound => Answer::Mismatch,
+        }
+    }
+
+    fn turns_away(&mut self, slot: usize, refusal: Answer) -> Outcome {
         if self.calls[slot].key == 0 {
             return self.settles(slot, refusal);
         }
@@ -192,7 +216,7 @@ impl State {
         let record = self.recorded(key)?;
         Some(if record != kind {
             Answer::KeyReused
-        } else if self.replayable() {
+        } else if self.replayable(kind) {
             Answer::Replay
         } else {
             Answer::NotFound
@@ -209,7 +233,8 @@ impl State {
             return self.settles(slot, answer);
         }
         let unfinished = kind == Kind::Unfinished;
-        let skips = protocol == Protocol::UnfinishedIgnoresReceipt && unfinished;
+        let skips = protocol == Protocol::UnfinishedIgnoresReceipt && unfinished
+            || protocol == Protocol::ExchangeWithoutReceipt && kind == Kind::Exchange;
         if protocol != Protocol::WithoutReceipt && !skips {
             if !unfinished && self.any(Call::locks_receipt) {
                 return self.settles(slot, Answer::InUse);
@@ -227,12 +252,17 @@ impl State {
     fn judged(&self, protocol: Protocol, kind: Kind) -> Option<Answer> {
         let finishes = kind == Kind::FinishBound && self.organizations > 0;
         let trusts_the_entry = protocol == Protocol::ConflictMeansSpent && self.entry == Entry::Open;
+        let misled = protocol == Protocol::ExchangeTrustsTheEntry
+            && kind == Kind::Exchange
+            && self.entry == Entry::Open;
         match self.receipt {
             Receipt::None => None,
+            _ if misled => None,
             Receipt::Bound if trusts_the_entry => Some(Answer::NotFound),
             Receipt::Bound => (!finishes).then_some(Answer::Mismatch),
             Receipt::Spent if protocol == Protocol::ReplaysByToken => Some(Answer::Replay),
             Receipt::Revoked if protocol == Protocol::FinishIgnoresRevocation && finishes => None,
+            Receipt::Spent if protocol == Protocol::FinishIgnoresSession && finishes => None,
             Receipt::Spent | Receipt::Revoked => Some(Answer::NotFound),
         }
     }
@@ -244,12 +274,11 @@ impl State {
         }
         match self.receipt {
             Receipt::None | Receipt::Bound => self.goes(slot, At::Recording),
-            Receipt::Spent => self.settles(slot, Answer::NotFound),
-            Receipt::Revoked => self.settles(slot, Answer::Success),
+            Receipt::Spent | Receipt::Revoked => self.settles(slot, Answer::NotFound),
         }
     }
 
-    fn commits(&mut self, slot: usize) -> Option<Property> {
+    fn commits(&mut self, protocol: Protocol, slot: usize) -> Option<Property> {
         let Call { kind, key, .. } = self.calls[slot];
         let mut broken = None;
         if key != 0 && self.records[usize::from(key) - 1].replace(kind).is_some() {
@@ -264,6 +293,7 @@ impl State {
         self.organizations += u8::from(matches!(kind, Kind::Create | Kind::CreateBound));
         self.sessions += u8::from(matches!(kind, Kind::Create | Kind::Exchange | Kind::FinishBound));
         self.receipt = match kind {
+            Kind::Exchange if protocol == Protocol::ExchangeWithoutReceipt => self.receipt,
             Kind::Create | Kind::Exchange | Kind::FinishBound => Receipt::Spent,
             Kind::CreateBound => Receipt::Bound,
             Kind::Unfinished => self.receipt,
@@ -276,15 +306,18 @@ impl State {
     fn settles(&mut self, slot: usize, answer: Answer) -> Outcome {
         let broken = self.belied(slot, answer);
         let Call { kind, claims, .. } = self.calls[slot];
+        let by_receipt = match self.receipt {
+            Receipt::None => Effect::Release,
+            Receipt::Bound => Effect::Bind,
+            Receipt::Spent | Receipt::Revoked => Effect::Delete,
+        };
         let effect = match (kind, answer) {
-            (Kind::Revoke, Answer::Success) => Effect::DeleteAnyway,
-            (Kind::Unfinished, Answer::Success | Answer::Replay)
-            | (_, Answer::Refused | Answer::InUse | Answer::KeyReused | Answer::Unavailable) => {
-                Effect::Release
-            }
-            (_, Answer::Success | Answer::Replay) if self.receipt == Receipt::Bound => Effect::Bind,
-            (_, Answer::Success | Answer::Replay | Answer::NotFound) => Effect::Delete,
-            (_, Answer::Mismatch) => Effect::Bind,
+            (Kind::Revoke, Answer::Success | Answer::NotFound) => Effect::DeleteAnyway,
+            (Kind::Exchange | Kind::FinishBound, Answer::Success) => Effect::Delete,
+            (_, Answer::Success | Answer::Replay) => by_receipt,
+            (_, Answer::NotFound | Answer::Mismatch) if kind.creates() => by_receipt,
+            // An exchange that is refused gives the entry back as it was, be it stale.
+            _ => Effect::Release,
         };
         self.calls[slot] = if claims || effect == Effect::DeleteAnyway {
             Call { at: At::Closing(effect), claims, ..Call::IDLE }

@@ -21,6 +21,11 @@ pub(super) enum Kind {
 impl Kind {
     pub(super) const ALL: [Self; 6] =
         [Self::Create, Self::CreateBound, Self::Exchange, Self::FinishBound, Self::Unfinished, Self::Revoke];
+
+    /// Whether it makes an organization, for which it claims open tokens alone.
+    pub(super) fn creates(self) -> bool {
+        matches!(self, Self::Create | Self::CreateBound)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -196,8 +201,15 @@ impl State {
         self.records[usize::from(key.checked_sub(1)?)]
     }
 
-    pub(super) fn replayable(&self) -> bool {
-        !self.aged && self.receipt != Receipt::Revoked
+    /// Whether what a call of this kind was answered still stands: the factor that was owed has not been
+    /// given since, and the token that it gets back is there.
+    pub(super) fn replayable(&self, kind: Kind) -> bool {
+        let stands = match (kind, self.receipt) {
+            (_, Receipt::Revoked) | (Kind::CreateBound | Kind::Unfinished, Receipt::Spent) => false,
+            (Kind::Unfinished, Receipt::None) => self.entry != Entry::Absent,
+            _ => true,
+        };
+        stands && !self.aged
     }
 
     pub(super) fn key_locked(&self, key: u8) -> bool {

@@ -1,14 +1,16 @@
 //! What the service needs breaks, at every step of spending a token: exactly once, and only for
 //! something, all the same. And nothing has to be started again for it to work again.
 
+pub(crate) mod exchanges;
 pub(crate) mod hold;
 
 mod changes;
 mod database;
 mod keeper;
 mod lease;
+mod sessions;
 
-use std::fmt::Display;
+use std::fmt::{Debug, Display};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -57,17 +59,23 @@ pub(crate) async fn until(awaited: impl Display, mut condition: impl AsyncFnMut(
 
 /// A call that runs while the test does something else. Dropped, it is cancelled.
 #[derive(Debug)]
-struct Running(JoinSet<Answer>);
+pub(crate) struct Running<T = Answer>(JoinSet<T>);
 
 impl Running {
     fn spend(clients: &Clients, request: impl IntoRequest<Creation>) -> Self {
         let (clients, request) = (clients.clone(), request.into_request());
+        Self::call(async move { clients.spend(request).await })
+    }
+}
+
+impl<T: Send + 'static> Running<T> {
+    pub(crate) fn call(call: impl Future<Output = T> + Send + 'static) -> Self {
         let mut calls = JoinSet::new();
-        calls.spawn(async move { clients.spend(request).await });
+        calls.spawn(call);
         Self(calls)
     }
 
-    async fn answer(mut self) -> Answer {
+    pub(crate) async fn answer(mut self) -> T {
         self.0.join_next().await.unwrap().unwrap()
     }
 }
@@ -84,7 +92,7 @@ async fn counts(t: &Harness) -> [i64; 4] {
 
 /// Asserts that the call says: away, come again no sooner than `after`.
 #[track_caller]
-fn unavailable(answer: Answer, after: Duration) -> Refusal {
+fn unavailable<T: Debug>(answer: Result<Response<T>, Status>, after: Duration) -> Refusal {
     let refusal = refused(answer, Code::Unavailable, "SERVER_UNAVAILABLE");
     let delay = refusal.retry_after.unwrap_or_else(|| panic!("no RetryInfo: {refusal:?}"));
     assert!(delay >= after && delay > Duration::ZERO, "{refusal:?}");
@@ -92,7 +100,7 @@ fn unavailable(answer: Answer, after: Duration) -> Refusal {
 }
 
 #[track_caller]
-fn not_found(answer: Answer) {
+fn not_found<T: Debug>(answer: Result<Response<T>, Status>) {
     refused(answer, Code::NotFound, "INTERMEDIATE_SESSION_NOT_FOUND");
 }
 

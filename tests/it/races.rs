@@ -1,6 +1,9 @@
 //! Many calls at once: one token buys one thing, one slug goes to one organization.
 
 mod changes;
+mod exchanges;
+mod joining;
+mod sessions;
 mod walks;
 
 use std::collections::HashSet;
@@ -171,18 +174,25 @@ async fn a_token_is_spent_or_revoked(t: Harness) {
 
 /// Makes the calls at the same moment, and tells their answers in order.
 async fn at_once(replicas: &[Clients], requests: impl Iterator<Item = Request<Creation>>) -> Vec<Answer> {
-    let requests: Vec<_> = requests.collect();
-    let start = Arc::new(Barrier::new(requests.len()));
-    let mut calls = JoinSet::new();
-    for (number, request) in requests.into_iter().enumerate() {
-        let clients = replicas[number % replicas.len()].clone();
+    let calls = requests.zip(replicas.iter().cycle().cloned());
+    together(calls.map(|(request, clients)| async move { clients.spend(request).await })).await
+}
+
+/// Does everything at the same moment, and tells what came of it in order.
+async fn together<T: Send + 'static>(
+    calls: impl Iterator<Item = impl Future<Output = T> + Send + 'static>,
+) -> Vec<T> {
+    let calls: Vec<_> = calls.collect();
+    let start = Arc::new(Barrier::new(calls.len()));
+    let mut running = JoinSet::new();
+    for (number, call) in calls.into_iter().enumerate() {
         let start = Arc::clone(&start);
-        calls.spawn(async move {
+        running.spawn(async move {
             start.wait().await;
-            (number, clients.spend(request).await)
+            (number, call.await)
         });
     }
-    let mut answers = calls.join_all().await;
+    let mut answers = running.join_all().await;
     answers.sort_by_key(|(number, _)| *number);
     answers.into_iter().map(|(_, answer)| answer).collect()
 }

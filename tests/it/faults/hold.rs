@@ -25,8 +25,10 @@ const INSTALL: &str = "
 pub(crate) enum Moment {
     /// After the claim, before the receipt is written.
     BeforeReceipt,
-    /// When everything is written and nothing committed.
+    /// When the receipt is written, with everything that the same statement writes, and nothing committed.
     BeforeCommit,
+    /// While the transaction commits: everything is written.
+    InCommit,
 }
 
 /// Holds every transaction that writes the receipt of a purchase, until it is released.
@@ -39,13 +41,15 @@ impl Hold {
     /// Holds from now on.
     pub(crate) async fn at(t: &Harness, moment: Moment) -> Self {
         let mut connection = PgConnection::connect(&t.database_url()).await.unwrap();
-        let trigger = match moment {
-            Moment::BeforeReceipt => "CREATE TRIGGER hold BEFORE",
+        let (trigger, deferred) = match moment {
+            Moment::BeforeReceipt => ("CREATE TRIGGER hold BEFORE", ""),
             // Runs at the end of the statement, when all its links are written.
-            Moment::BeforeCommit => "CREATE TRIGGER hold AFTER",
+            Moment::BeforeCommit => ("CREATE TRIGGER hold AFTER", ""),
+            Moment::InCommit => ("CREATE CONSTRAINT TRIGGER hold AFTER", "DEFERRABLE INITIALLY DEFERRED"),
         };
+        // An update finishes the login that a token is bound to.
         let sql = format!(
-            "{INSTALL} {trigger} INSERT ON intermediate_session_receipts FOR EACH ROW \
+            "{INSTALL} {trigger} INSERT OR UPDATE ON intermediate_session_receipts {deferred} FOR EACH ROW \
              WHEN (NOT NEW.revoked) EXECUTE FUNCTION hold(); SELECT pg_advisory_lock(7)"
         );
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();

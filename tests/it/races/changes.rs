@@ -22,15 +22,15 @@ on_both_backends!(
 );
 
 /// How often calls meet each other.
-const ROUNDS: usize = 10;
+pub(super) const ROUNDS: usize = 10;
 
-type Expected<'a> = &'a [(Code, &'a str)];
+pub(super) type Expected<'a> = &'a [(Code, &'a str)];
 
-const CONCURRENT: (Code, &str) = (Code::Aborted, "CONCURRENT_REQUEST");
+pub(super) const CONCURRENT: (Code, &str) = (Code::Aborted, "CONCURRENT_REQUEST");
 
 /// The answer; `None` when the call was refused in one of these ways.
 #[track_caller]
-fn ended<T: Debug>(answer: Result<Response<T>, Status>, expected: Expected<'_>) -> Option<T> {
+pub(super) fn ended<T: Debug>(answer: Result<Response<T>, Status>, expected: Expected<'_>) -> Option<T> {
     match answer {
         Ok(answer) => Some(answer.into_inner()),
         Err(status) => {
@@ -42,7 +42,7 @@ fn ended<T: Debug>(answer: Result<Response<T>, Status>, expected: Expected<'_>) 
     }
 }
 
-fn claiming(organization_id: &str, domain: &str) -> pb::UpdateOrganizationRequest {
+pub(super) fn claiming(organization_id: &str, domain: &str) -> pb::UpdateOrganizationRequest {
     pb::UpdateOrganizationRequest {
         claimed_email_domains: vec![domain.to_owned()],
         ..organization_update(organization_id)

@@ -23,6 +23,7 @@ on_both_backends!(
     a_session_is_switched_from_or_ended,
     all_sessions_of_a_member_end_while_it_switches,
     all_sessions_of_a_member_end_while_it_logs_in,
+    a_session_is_switched_from_and_its_members_are_deleted,
 );
 
 /// How many callers change one session.
@@ -227,6 +228,45 @@ async fn all_sessions_of_a_member_end_while_it_logs_in(t: Harness) {
         assert_eq!(listed.member_sessions.len(), alive);
         clients.revoke_session(ending_all(&founded.member_id)).await.unwrap();
         assert_eq!(t.count("sessions").await, 0);
+    }
+}
+
+/// Neither the member whose session it is, nor the one that it is switched to, has a session afterwards.
+async fn a_session_is_switched_from_and_its_members_are_deleted(t: Harness) {
+    let clients = t.clients();
+    for round in 0..ROUNDS {
+        let (founded, other) = invited(&t, &format!("ada-{round}@acme.com")).await;
+        let sessions = t.count("sessions").await;
+        let own = founded.organization.unwrap().organization_id;
+        let first = clients.switch(switch(&founded.session_token, &other)).await.unwrap().into_inner();
+        let deletes_home = round % 2 == 0;
+        let deletion = pb::DeleteMemberRequest {
+            organization_id: if deletes_home { own } else { other.clone() },
+            member_id: if deletes_home { founded.member_id } else { first.member_id.clone() },
+            allow_removing_last_admin: true,
+            ..pb::DeleteMemberRequest::default()
+        };
+        let (switched, deleted) = tokio::join!(
+            clients.switch(switch(&founded.session_token, &other)),
+            clients.delete_member(deletion),
+        );
+        deleted.unwrap();
+        let gone = if deletes_home { NO_SESSION } else { (Code::NotFound, "MEMBER_NOT_FOUND") };
+        let switched = ended(switched, &[CONCURRENT, gone]);
+        let again = clients.switch(switch(&founded.session_token, &other)).await;
+        refused(again, gone.0, gone.1);
+        let mut alive = 0;
+        for token in [Some(first.session_token), switched.map(|switched| switched.session_token)] {
+            let Some(token) = token else { continue };
+            let session = clients.authenticate(by_token(&token)).await;
+            if deletes_home {
+                session.unwrap();
+                alive += 1;
+            } else {
+                refused(session, NO_SESSION.0, NO_SESSION.1);
+            }
+        }
+        assert_eq!(t.count("sessions").await, sessions - i64::from(deletes_home) + alive);
     }
 }
 

@@ -11,9 +11,12 @@ use super::super::{
     Creation, LEASE, Running, not_found, staged, unavailable, until, with_short_lease, works,
 };
 use super::{BOUND, Entrance, Way, and_one, in_use, lives, session, traces};
-use crate::harness::Harness;
-use crate::harness::fixtures::creation;
+use crate::harness::fixtures::{creation, with_key};
+use crate::harness::logins::exchange;
 use crate::harness::refusal::refused;
+use crate::harness::{Harness, on_both_backends};
+
+on_both_backends!(a_token_is_worth_nothing_after_its_ten_minutes, an_answer_goes_to_the_same_request_alone,);
 
 async fn entries(t: &Harness) -> i64 {
     ask(t, &[b"DBSIZE"]).await
@@ -351,4 +354,44 @@ async fn a_lost_answer_does_not_outlive_what_it_speaks_of() {
         not_found(clients.spend(creation(&elsewhere.token)).await);
         assert_eq!(traces(&t).await[1..], before[1..]);
     }
+}
+
+async fn a_token_is_worth_nothing_after_its_ten_minutes(t: Harness) {
+    let clients = t.clients();
+    for way in Way::BOTH {
+        let entrance = way.prepare(&clients).await;
+        let before = traces(&t).await;
+        t.outlive(&entrance.token).await;
+        not_found(entrance.enter(&clients).await);
+        not_found(entrance.again(&clients).await);
+        not_found(clients.add_factor(&entrance.token, super::totp()).await);
+        not_found(clients.spend(creation(&entrance.token)).await);
+        assert_eq!(traces(&t).await, before, "{way:?}");
+    }
+}
+
+/// Who has a key and not the token, or wants something else with it, learns nothing and buys nothing.
+async fn an_answer_goes_to_the_same_request_alone(t: Harness) {
+    let clients = t.clients();
+    let other = Way::Open.prepare(&clients).await;
+    for (number, way) in Way::BOTH.into_iter().enumerate() {
+        let entrance = way.prepare(&clients).await;
+        let first = session(clients.exchange(entrance.keyed_by(number)).await);
+        let before = traces(&t).await;
+        let key = format!("key-{number}");
+        let longer = pb::ExchangeIntermediateSessionRequest {
+            session_duration_minutes: Some(600),
+            ..entrance.request()
+        };
+        for request in [exchange(&entrance.token, &other.organization), other.request(), longer] {
+            let answer = clients.exchange(with_key(request, &key)).await;
+            refused(answer, Code::InvalidArgument, "IDEMPOTENCY_KEY_REUSED");
+        }
+        let created = clients.spend(with_key(creation(&other.token), &key)).await;
+        refused(created, Code::InvalidArgument, "IDEMPOTENCY_KEY_REUSED");
+        assert_eq!(traces(&t).await, before, "{way:?}");
+        assert_eq!(session(clients.exchange(entrance.keyed_by(number)).await), first);
+    }
+    // The token that was sent with others' keys is as it was.
+    lives(&clients, &session(other.enter(&clients).await)).await;
 }

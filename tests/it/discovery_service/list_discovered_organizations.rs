@@ -6,6 +6,8 @@ mod sessions;
 mod tokens;
 mod unseen;
 
+pub(super) use limits::quiet;
+
 use vestibule::pb;
 
 use crate::harness::clients::Clients;

@@ -42,6 +42,7 @@ impl Clients {
         let token = self.token(&format!("founder@{domain}")).await;
         let request = pb::DiscoveryServiceCreateOrganizationRequest {
             organization_name: Some(name.to_owned()),
+            organization_slug: Some(name.to_lowercase().replace(' ', "-")),
             email_allowed_domains: vec![domain.to_owned()],
             email_jit_provisioning: Some(pb::EmailJitProvisioning::Restricted.into()),
             email_invites: Some(pb::EmailInvites::AllAllowed.into()),

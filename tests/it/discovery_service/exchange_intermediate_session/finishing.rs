@@ -7,7 +7,7 @@ use crate::harness::clients::Clients;
 use crate::harness::database::rows;
 use crate::harness::fixtures::{creation, factor, magic_link, organization};
 use crate::harness::logins::exchange;
-use crate::harness::members::invitation;
+use crate::harness::members::{invitation, member_update};
 use crate::harness::refusal::refused;
 use crate::harness::{Harness, on_both_backends};
 
@@ -224,6 +224,14 @@ async fn a_bound_token_finishes_what_is_there(t: Harness) {
     let (token, created) = bound(&clients, vec![magic_link()]).await;
     let acme = created.organization.unwrap().organization_id;
     clients.add_factor(&token, totp()).await.unwrap();
+    // What was verified is about the address that the member had then.
+    let renamed = |address: &str| pb::UpdateMemberRequest {
+        email_address: Some(address.to_owned()),
+        ..member_update(&acme, &created.member_id)
+    };
+    clients.update_member(renamed("lovelace@acme.com")).await.unwrap();
+    refused(clients.exchange(exchange(&token, &acme)).await, Code::NotFound, "MEMBER_NOT_FOUND");
+    clients.update_member(renamed("ada@acme.com")).await.unwrap();
     clients.expel(&acme, &created.member_id).await;
     refused(clients.exchange(exchange(&token, &acme)).await, Code::NotFound, "MEMBER_NOT_FOUND");
     clients.dissolve(&acme).await;

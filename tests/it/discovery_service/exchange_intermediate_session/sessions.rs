@@ -16,7 +16,7 @@ use crate::harness::refusal::refused;
 use crate::harness::values::object;
 use crate::harness::{Harness, on_both_backends};
 
-use super::super::people::{account, totp};
+use super::super::people::{account, totp, with_tenants};
 use super::written::claims;
 use super::{Request, entered};
 
@@ -25,6 +25,7 @@ on_both_backends!(
     claims_are_on_the_session_and_in_the_jwt,
     the_jwt_says_what_the_session_is,
     roles_by_domain_hold_in_the_session,
+    roles_by_domain_hold_once_the_address_is_proved,
     what_is_asked_of_a_session_has_no_effect_before_the_last_factor,
     an_expired_session_is_swept_away,
 );
@@ -112,7 +113,7 @@ async fn the_jwt_says_what_the_session_is(t: Harness) {
             "id": session.member_session_id,
             "started_at": text(now),
             "last_accessed_at": text(now),
-            "expires_at": text(now + Duration::from_mins(60)),
+            "expires_at": text(now + Duration::from_hours(1)),
             "attributes": {"user_agent": "", "ip_address": ""},
             "authentication_factors": [first, factor("totp", "authenticator_app", "SECONDARY")],
             "roles": ["stytch_member"],
@@ -145,6 +146,29 @@ async fn roles_by_domain_hold_in_the_session(t: Harness) {
         assert_eq!(answer.member.unwrap().is_admin, admin, "{address}");
         let jwt = claims(&t, &answer.session_jwt).await;
         assert_eq!(jwt["https://stytch.com/session"]["roles"], json!(roles), "{address}");
+    }
+}
+
+async fn roles_by_domain_hold_once_the_address_is_proved(t: Harness) {
+    let clients = t.clients();
+    let request = pb::CreateOrganizationRequest {
+        rbac_email_implicit_role_assignments: vec![pb::EmailImplicitRoleAssignment {
+            domain: "acme.com".to_owned(),
+            role_id: "stytch_admin".to_owned(),
+        }],
+        ..with_tenants("Acme", json!({"slack": ["T1"]}))
+    };
+    let acme = clients.create(request).await.unwrap().into_inner().organization.unwrap().organization_id;
+    let slack = account("slack", &["T1"]);
+    for (factors, expected) in [
+        (vec![slack.clone()], &["stytch_member"][..]),
+        (vec![slack.clone(), magic_link()], &["stytch_member", "stytch_admin"]),
+        (vec![slack], &["stytch_member", "stytch_admin"]),
+    ] {
+        let token = clients.token_with("ada@acme.com", factors).await;
+        let answer = entered(&clients, &token, &acme).await;
+        assert_eq!(answer.member_session.unwrap().roles, expected);
+        assert_eq!(answer.member.unwrap().is_admin, expected.len() == 2);
     }
 }
 

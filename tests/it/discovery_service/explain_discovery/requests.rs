@@ -112,7 +112,7 @@ async fn a_credential_that_is_worth_nothing_is_not_found(t: Harness) {
             refused(answer, Code::NotFound, "INTERMEDIATE_SESSION_NOT_FOUND");
         }
     }
-    t.clock.advance(Duration::from_mins(60));
+    t.clock.advance(Duration::from_hours(1));
     for request in [by_session(&login.session_token, "acme"), by_jwt(&login.session_jwt, "acme")] {
         refused(clients.explain(request).await, Code::NotFound, "SESSION_NOT_FOUND");
     }

@@ -16,6 +16,7 @@ on_both_backends!(what_is_owed_is_told_as_entering_tells_it, a_second_factor_may
 /// The methods that can prove an address.
 const VERIFYING: &[&str] = &["magic_link", "email_otp", "google_oauth", "microsoft_oauth"];
 
+#[expect(clippy::unnecessary_wraps, reason = "as answers have it")]
 fn primary(methods: &[&str]) -> Option<pb::PrimaryRequired> {
     let allowed_auth_methods = methods.iter().map(|method| (*method).to_owned()).collect();
     Some(pb::PrimaryRequired { allowed_auth_methods })

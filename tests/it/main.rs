@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod admission;
 mod coverage;
 mod discovery_service;
 mod errors;

@@ -140,6 +140,11 @@ impl Switch<'_> {
         let name = &command.organization;
         let mut found =
             Found::by_address(transaction, name, &evidence, Door::Switch, Some(speaker.id)).await?;
+        if stays && found.organization.id != home.id {
+            // The name was given to another organization since the session was read: what stays at home
+            // would go along.
+            return Err(Error::concurrent().into());
+        }
         // Whoever ends the session, or all of the member's, has done so before, or finds the new one.
         if !transaction.session_refer(from.id).await? {
             return Err(super::not_found().into());

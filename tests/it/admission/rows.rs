@@ -91,7 +91,7 @@ impl World {
                 let answer = self.answer(tried);
                 self.enters_as(entry, &answer, &before);
                 if self.said.complete() {
-                    self.is_in(clients, entry, &answer, &before, &after).await;
+                    self.is_in(clients, entry, &answer, (&before, &after)).await;
                 } else {
                     self.is_sent_on(clients, entry, &answer, (&before, &after)).await;
                 }
@@ -163,7 +163,13 @@ impl World {
     }
 
     /// Whoever is in has a session, for which the token is spent.
-    async fn is_in(&self, clients: &Clients, entry: Entry, answer: &Answer, before: &State, after: &State) {
+    async fn is_in(
+        &self,
+        clients: &Clients,
+        entry: Entry,
+        answer: &Answer,
+        (before, after): (&State, &State),
+    ) {
         let authenticated = clients.authenticate(by_token(&answer.session_token)).await.unwrap().into_inner();
         assert_eq!(authenticated.member.as_ref(), answer.member.as_ref(), "{self:?}");
         let sessions = clients.sessions_of(&answer.organization_id, &answer.member_id).await.unwrap();
@@ -204,7 +210,7 @@ impl World {
                 return;
             }
             (Key::Token(token), _) => {
-                assert_eq!((&answer.token, Some(inspected)), (token, before.token.clone()), "{self:?}")
+                assert_eq!((&answer.token, Some(inspected)), (token, before.token.clone()), "{self:?}");
             }
         }
         if self.writes_nothing() {

@@ -50,11 +50,10 @@ impl World {
     /// What the person is told to owe.
     pub(super) fn owed(&self) -> Owed {
         let Settings { methods, .. } = &self.settings;
-        let allowed =
-            |method: &&str| self.facts.exempt || self.settings.methods.is_empty() || methods.contains(method);
+        let allowed = |method: &&str| self.facts.exempt || methods.is_empty() || methods.contains(method);
         let list = |methods: Vec<&str>| Some(methods.into_iter().map(str::to_owned).collect());
         let primary = if self.said.has(Verdict::OweVerification) {
-            list(VERIFYING.into_iter().filter(|method| allowed(&method)).collect())
+            list(VERIFYING.into_iter().filter(|method| allowed(method)).collect())
         } else if self.said.has(Verdict::OweMethod) {
             assert_eq!(self.facts.method, Method::Forbidden);
             list(methods.clone())

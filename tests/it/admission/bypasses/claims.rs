@@ -32,7 +32,7 @@ async fn a_claim_keeps_newcomers_from_elsewhere_and_leaves_members(t: Harness) {
     for organization in [&elsewhere, &invited] {
         let (tried, token) = try_as_ada(&clients, factors.clone(), organization).await;
         assert_eq!(tried.unwrap_err(), claimed());
-        assert_eq!(listed(&clients, &token).await, [of_ada.clone()]);
+        assert_eq!(listed(&clients, &token).await, [of_ada.as_str()]);
         let created = super::tried(clients.spend(Settings::default().creation(&token)).await);
         assert_eq!(created.unwrap_err(), claimed());
         // The same token still opens where its holder is a member.

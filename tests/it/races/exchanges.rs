@@ -342,9 +342,13 @@ async fn one_of_many_finishes_wins(t: Harness) {
         2 => (Purpose::Enter(own.clone()), Some(format!("key-{number}"))),
         _ => (Purpose::Enter(own.clone()), None),
     });
-    let answers = fight(&[t.clients()], &token, calls).await;
+    let mut answers = fight(&[t.clients()], &token, calls).await;
     for (number, answer) in answers.iter().enumerate().filter(|(number, _)| number % 4 < 2) {
         assert!(answer.is_err(), "call {number} spends a bound token on something else: {answer:?}");
+    }
+    if answers.iter().all(Result::is_err) {
+        // Those who may not spend it can keep those out who may, and then it is as it was.
+        answers.push(log_in(t.clients(), token.clone(), Purpose::Enter(own.clone()), None).await);
     }
     let login = only_one(&answers, &[IN_USE, NOT_FOUND, BOUND]);
     assert_eq!(login.organization, own);
@@ -431,11 +435,12 @@ async fn a_factor_counts_for_the_exchanges_after_it(t: Harness) {
         let (added, exchanged) =
             tokio::join!(clients.add_factor(&token, totp()), clients.exchange(exchange(&token, &own)));
         let exchanged = ended(exchanged, &[]).unwrap();
-        let added = ended(added, &[IN_USE]).is_some();
         if exchanged.member_authenticated {
-            assert!(added, "the factor was there");
+            // The factor was there in time. The token may be spent before that is said.
+            ended(added, &[NOT_FOUND]);
             continue;
         }
+        let added = ended(added, &[IN_USE]).is_some();
         assert_eq!(exchanged.intermediate_session_token, token);
         if !added {
             clients.add_factor(&token, totp()).await.unwrap();

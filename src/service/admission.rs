@@ -223,7 +223,7 @@ impl Passage {
             Some(_) if self.changed.is_empty() => Ok(()),
             Some(before) => {
                 if self.proved {
-                    transaction.sessions_end(before.id).await?;
+                    transaction.sessions_end(before.id, self.after.updated_at).await?;
                 }
                 transaction.member_update(before, &self.after).await
             }

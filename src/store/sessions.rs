@@ -254,19 +254,25 @@ impl Transaction {
         self.execute(sql, values).await.map(drop)
     }
 
-    /// Ends a session and tells whose it was. `None`: there is none.
+    /// Ends a session and tells whose it was. `None`: there is none, or it has expired.
     ///
     /// # Errors
     /// As [`Error`] says.
     pub async fn session_end(
         &self,
         key: SessionKey,
+        now: OffsetDateTime,
     ) -> Result<Option<(SessionId, MemberId, OrganizationId)>, Error> {
         let (condition, values) = key.condition();
-        let sql = format!("DELETE FROM sessions WHERE {condition} RETURNING id, member_id, organization_id");
+        let sql = format!(
+            "DELETE FROM sessions WHERE {condition} RETURNING id, member_id, organization_id, expires_at"
+        );
         let Some(row) = self.query_one(&sql, values).await? else {
             return Ok(None);
         };
+        if column::<OffsetDateTime>(&row, "expires_at")? <= now {
+            return Ok(None);
+        }
         Ok(Some((
             SessionId::new(column(&row, "id")?),
             MemberId::new(column(&row, "member_id")?),
@@ -274,12 +280,15 @@ impl Transaction {
         )))
     }
 
-    /// Ends all sessions of a member, and tells how many there were.
+    /// Ends all sessions of a member, and tells how many had not expired.
     ///
     /// # Errors
     /// As [`Error`] says.
-    pub async fn sessions_end(&self, member: MemberId) -> Result<u64, Error> {
-        self.execute("DELETE FROM sessions WHERE member_id = $1", vec![member.uuid().into()]).await
+    pub async fn sessions_end(&self, member: MemberId, now: OffsetDateTime) -> Result<usize, Error> {
+        let sql = "DELETE FROM sessions WHERE member_id = $1 RETURNING expires_at";
+        let rows = self.query(sql, vec![member.uuid().into()]).await?;
+        let ends = rows.iter().map(|row| column::<OffsetDateTime>(row, "expires_at"));
+        Ok(ends.collect::<Result<Vec<_>, _>>()?.into_iter().filter(|ends| *ends > now).count())
     }
 
     /// Holds a member of whatever organization, so that nobody logs in as it meanwhile, and tells the

@@ -33,7 +33,7 @@ impl Service {
                     keeps_an_admin(transaction, &organization, &before, &after).await?;
                 }
                 transaction.member_update(&before, &after).await?;
-                transaction.sessions_end(after.id).await?;
+                transaction.sessions_end(after.id, mint.now).await?;
                 let event = Event::new(event_id, EventType::MemberDeleted, organization.id, call, mint.now);
                 transaction.events_insert(&[event.of_member(after.id)]).await?;
                 Ok(after.id)

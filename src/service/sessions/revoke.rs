@@ -39,7 +39,7 @@ impl Service {
         let event_id = mint.id();
         let revoked = self
             .write(call, mint.now, async |transaction| {
-                if let Some((session, member, organization)) = transaction.session_end(key).await? {
+                if let Some((session, member, organization)) = transaction.session_end(key, mint.now).await? {
                     let event = Event::new(event_id, EventType::SessionRevoked, organization, call, mint.now);
                     transaction.events_insert(&[event.of_member(member).of_session(session)]).await?;
                 }
@@ -57,7 +57,7 @@ impl Service {
                 let Some(organization) = transaction.member_hold_anywhere(member).await? else {
                     return Ok(());
                 };
-                let ended = transaction.sessions_end(member).await?;
+                let ended = transaction.sessions_end(member, mint.now).await?;
                 if ended > 0 {
                     let event = Event::new(event_id, EventType::SessionRevoked, organization, call, mint.now);
                     let mut event = event.of_member(member);

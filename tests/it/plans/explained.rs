@@ -21,24 +21,30 @@ pub(super) struct Explained {
 }
 
 impl Explained {
-    /// The statements in a part of the log. The lines of one after its first begin with a tab.
-    pub(super) fn all(log: &str) -> Vec<Self> {
-        let mut all = Vec::new();
-        let mut lines = log.lines().peekable();
+    /// The statements in a part of the log, and how many bytes of it they end at: what is being written
+    /// meanwhile is read the next time. The lines of a statement after its first begin with a tab.
+    pub(super) fn all(log: &str) -> (Vec<Self>, usize) {
+        let (mut all, mut read) = (Vec::new(), 0);
+        let mut lines = log.split_inclusive('\n').filter(|line| line.ends_with('\n')).peekable();
         while let Some(line) = lines.next() {
-            if !(line.contains(" LOG:  duration: ") && line.ends_with(" plan:")) {
-                continue;
+            let mut length = line.len();
+            if line.contains(" LOG:  duration: ") && line.ends_with(" plan:\n") {
+                let mut json = String::new();
+                while let Some(line) = lines.next_if(|line| line.starts_with('\t')) {
+                    length += line.len();
+                    json.push_str(line.trim_end_matches('\n'));
+                }
+                let mut json: Value = match serde_json::from_str(&json) {
+                    Ok(json) => json,
+                    Err(_) if lines.peek().is_none() => break,
+                    Err(error) => panic!("{error}: {json}"),
+                };
+                let text = json["Query Text"].as_str().unwrap().to_owned();
+                all.push(Self { text, plan: json["Plan"].take() });
             }
-            let mut json = String::new();
-            while let Some(line) = lines.next_if(|line| line.starts_with('\t')) {
-                json.push_str(line);
-            }
-            let mut json: Value =
-                serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {json}"));
-            let text = json["Query Text"].as_str().unwrap().to_owned();
-            all.push(Self { text, plan: json["Plan"].take() });
+            read += length;
         }
-        all
+        (all, read)
     }
 
     /// What of the plan costs more the more tenants there are.
@@ -142,6 +148,18 @@ mod tests {
             .into(),
         };
         Explained { text: String::new(), plan }.faults(&schema)
+    }
+
+    #[test]
+    fn what_is_still_being_written_is_read_the_next_time() {
+        let line = "2026 LOG:  duration: 0.1 ms  plan:\n\t{\"Query Text\": \"SELECT 1\",\n\t \"Plan\": {}}\n";
+        let other = "2026 LOG:  checkpoint starting: time\n";
+        let log = [other, line, line].concat();
+        for cut in 0..log.len() {
+            let (first, read) = Explained::all(&log[..cut]);
+            let (rest, end) = Explained::all(&log[read..]);
+            assert_eq!((first.len() + rest.len(), read + end), (2, log.len()), "cut after {cut} bytes");
+        }
     }
 
     fn scan(condition: Option<&str>, filter: Option<&str>) -> Value {

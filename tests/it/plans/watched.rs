@@ -125,15 +125,12 @@ impl Watched {
     /// The statements that the service has run since it was asked last. A statement is logged before its
     /// answer leaves.
     pub(super) async fn explained(&mut self) -> Vec<Explained> {
-        let sql = format!(
-            "WITH log AS (SELECT pg_read_file({LOG}, $1, 1 << 26) AS part) \
-             SELECT part, octet_length(part)::bigint AS length FROM log"
-        );
+        let sql = format!("SELECT pg_read_file({LOG}, $1, 1 << 26) AS part");
         let row = &rows(&self.admin, &sql, vec![self.read.into()]).await[0];
-        let (part, length): (String, i64) =
-            (row.try_get("", "part").unwrap(), row.try_get("", "length").unwrap());
-        self.read += length;
-        Explained::all(&part)
+        let part: String = row.try_get("", "part").unwrap();
+        let (explained, length) = Explained::all(&part);
+        self.read += i64::try_from(length).unwrap();
+        explained
     }
 
     /// What is wrong with the plans of the statements since then, each told once.

@@ -87,7 +87,13 @@ pub(super) fn impossible(facts: &Facts) -> Option<&'static str> {
         Door::Finish if standing != Standing::Active && proof == Proof::Carried => {
             "a creator is active by the proof that came along"
         }
+        Door::Finish if standing != Standing::Active && proof == Proof::Account => {
+            "a creator's account is known once the address is proved"
+        }
         Door::Switch if proof == Proof::Fresh => "everything that a session has came along",
+        Door::Switch if standing != Standing::Active && proof == Proof::Account => {
+            "a tenant that came along shows nothing"
+        }
         Door::Switch if second == SecondFactor::Given && standing != Standing::Active => {
             "second factors go as far as the organization of the session"
         }

@@ -409,37 +409,3 @@ async fn a_login_waits_for_the_deletion_and_joins_anew() {
         assert_eq!(stands.unwrap_err().code(), Code::NotFound, "nobody has joined");
     }
 }
-
-/// What a deleted member had may go to another one in the very moment in which the person comes back.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_external_id_goes_to_another_while_its_owner_comes_back() {
-    let t = Harness::postgres().await;
-    let clients = t.clients();
-    let (id, _) = open(&clients).await;
-    let request =
-        pb::CreateMemberRequest { external_id: Some("e-1".to_owned()), ..new_member(&id, "grace@acme.com") };
-    let member_id = clients.create_member(request).await.unwrap().into_inner().member_id;
-    let other = clients.member(&id, "alan@acme.com").await.member_id;
-    let deletion = pb::DeleteMemberRequest {
-        organization_id: id.clone(),
-        member_id: member_id.clone(),
-        ..pb::DeleteMemberRequest::default()
-    };
-    clients.delete_member(deletion).await.unwrap();
-    let token = clients.token("grace@acme.com").await;
-    let connection = t.database().await;
-    let change = connection.begin().await.unwrap();
-    let sql = "UPDATE members SET external_id = 'e-1' FROM member_email_addresses AS own \
-               WHERE own.member_id = members.id AND own.email_address = 'alan@acme.com'";
-    change.execute_unprepared(sql).await.unwrap();
-    let (caller, request) = (clients.clone(), exchange(&token, &id));
-    let call = Running::call(async move { caller.exchange(request).await });
-    blocked(&t).await;
-    change.commit().await.unwrap();
-    connection.close().await.unwrap();
-    let entered = call.answer().await.unwrap().into_inner();
-    assert!(entered.member_authenticated);
-    let member = entered.member.unwrap();
-    assert_eq!((member.member_id, member.external_id), (member_id, None));
-    assert_eq!(clients.member_by_id(&id, &other).await.unwrap().external_id.as_deref(), Some("e-1"));
-}

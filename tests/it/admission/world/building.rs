@@ -192,7 +192,7 @@ impl Site {
         self.set(&organization, &Settings::default()).await;
         match standing {
             Standing::Active if proof == Proof::Account => {
-                self.log_in(&organization, vec![magic_link()]).await;
+                self.log_in(&organization, vec![magic_link(), plan.account()]).await;
             }
             Standing::Invited => {
                 clients.invite_member(invitation(&organization, &plan.address())).await.unwrap();

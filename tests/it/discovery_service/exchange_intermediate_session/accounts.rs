@@ -4,7 +4,9 @@ use vestibule::pb;
 
 use crate::harness::clients::Clients;
 use crate::harness::fixtures::{factor, magic_link};
+use crate::harness::logins::by_token;
 use crate::harness::members::organization_update;
+use crate::harness::refusal::refused;
 use crate::harness::{Harness, on_both_backends};
 
 use super::super::people::{account, password};
@@ -82,7 +84,7 @@ async fn an_account_known_by_its_tenant_alone_is_worth_what_the_tenant_is(t: Har
     let acme = clients.open_to_slack("Acme", "T1").await.organization_id;
     let slack = |tenants: &[&str]| vec![account("slack", tenants)];
     let joined = login(&clients, &acme, slack(&["T1"])).await;
-    assert!(joined.member_authenticated && !joined.member.unwrap().email_address_verified);
+    assert!(joined.member_authenticated && !joined.member.as_ref().unwrap().email_address_verified);
     let again = login(&clients, &acme, slack(&["T1"])).await;
     assert!(again.member_authenticated);
     assert_eq!(again.member_id, joined.member_id);
@@ -92,8 +94,16 @@ async fn an_account_known_by_its_tenant_alone_is_worth_what_the_tenant_is(t: Har
     closed.set_oauth_tenant_jit_provisioning(pb::OauthTenantJitProvisioning::NotAllowed);
     clients.update_organization(closed).await.unwrap();
     assert!(!login(&clients, &acme, slack(&["T1"])).await.member_authenticated);
-    // Once the address is proved, it does.
+    // Whoever proves the address may be somebody else: the account and its sessions are out.
     assert!(login(&clients, &acme, vec![magic_link()]).await.member_authenticated);
+    assert!(!login(&clients, &acme, slack(&["T2"])).await.member_authenticated);
+    for session in [&joined.session_token, &again.session_token] {
+        let gone = clients.authenticate(by_token(session)).await;
+        refused(gone, tonic::Code::NotFound, "SESSION_NOT_FOUND");
+    }
+    // Shown together with the proof, it is the owner's.
+    let both = vec![magic_link(), account("slack", &["T2"])];
+    assert!(login(&clients, &acme, both).await.member_authenticated);
     assert!(login(&clients, &acme, slack(&["T2"])).await.member_authenticated);
 }
 

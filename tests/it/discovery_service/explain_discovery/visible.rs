@@ -212,7 +212,7 @@ async fn a_session_in_words(t: Harness) {
     let login = clients.founded("ada@acme.com").await;
     let invited = clients.organization("Invited").await.organization_id;
     clients.invite_member(invitation(&invited, "ada@acme.com")).await.unwrap();
-    let session = "a session is bound to no other organization's door";
+    let session = "a session is no token that could be bound";
     let proved = "a factor of the session has proved the address";
     let home = with(&[("bound_token", Passed, "", session), ("email_verification", Passed, "", proved)]);
     let words = "the person is invited; entering accepts the invitation";

@@ -119,9 +119,13 @@ async fn a_repeat_gets_the_first_answer_and_moves_nothing(t: Harness) {
         let again = t.clients().authenticate(call()).await.unwrap().into_inner();
         assert_eq!(part(&again.session_jwt, 1)["iat"], t.clock.now().unix_timestamp(), "the JWT is fresh");
         assert_ne!(again.request_id, first.request_id);
+        // It is used again, and nothing else about it has changed.
+        let mut session = first.member_session.unwrap();
+        session.last_accessed_at = Some(seconds(t.clock.now()));
         let expected = pb::AuthenticateSessionResponse {
             request_id: again.request_id.clone(),
             session_jwt: again.session_jwt.clone(),
+            member_session: Some(session),
             ..first
         };
         assert_eq!(again, expected);

@@ -23,6 +23,7 @@ pub mod organization_update;
 pub mod phone_number;
 pub mod rbac;
 pub mod reason;
+pub mod recent;
 pub mod search;
 pub mod seed;
 pub mod session;

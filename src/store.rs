@@ -28,6 +28,7 @@ mod unique;
 
 use std::error::Error as StdError;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::telemetry::chain;
@@ -51,6 +52,7 @@ pub use sessions::{FoundSession, SessionKey};
 pub use transaction::{Lock, Transaction};
 pub use unique::Unique;
 
+use sessions::Known;
 use suspicion::Suspicion;
 
 /// Which database is at the other end.
@@ -120,6 +122,8 @@ pub struct Store {
     /// Where searches are run: connections of their own, so that slow ones never take those that logins
     /// need.
     searches: Pool,
+    /// What was read with sessions. `None`: the embedded default reads everything, which costs it little.
+    known: Option<Arc<Known>>,
     engine: Engine,
     timeout: Duration,
 }

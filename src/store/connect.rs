@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{SqlxPostgresConnector, SqlxSqliteConnector};
@@ -10,6 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection as _, PgConnection};
 
+use super::sessions::Known;
 use super::suspicion::Suspicion;
 use super::{Engine, Error, MigrateError, Pool, SchemaError, Store, migrations};
 
@@ -106,7 +108,8 @@ pub async fn connect_postgres(
     let (searches, suspicion) = pool_options(for_searches, timeout);
     let searches = searches.connect_lazy_with(searching);
     let searches = Pool { connection: SqlxPostgresConnector::from_sqlx_postgres_pool(searches), suspicion };
-    let store = Store { pool, searches, engine: Engine::Postgres, timeout };
+    let known = Some(Arc::new(Known::nothing()));
+    let store = Store { pool, searches, known, engine: Engine::Postgres, timeout };
     store.check_schema().await?;
     Ok(store)
 }
@@ -165,5 +168,5 @@ pub async fn open_sqlite(file: &Path, timeout: Duration) -> Result<Store, Connec
         connection: SqlxSqliteConnector::from_sqlx_sqlite_pool(pool),
         suspicion: Suspicion::none(1),
     };
-    Ok(Store { searches: pool(searches), pool: pool(sqlite), engine: Engine::Sqlite, timeout })
+    Ok(Store { searches: pool(searches), pool: pool(sqlite), known: None, engine: Engine::Sqlite, timeout })
 }

@@ -1,5 +1,7 @@
 //! Member sessions.
 
+mod known;
+
 use sea_orm::{QueryResult, Value};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
@@ -13,6 +15,8 @@ use crate::domain::ids::{EmailId, KeyId, MemberId, OrganizationId, SessionId};
 use crate::domain::member::{Member, RetiredEmailAddress};
 use crate::domain::organization::Organization;
 use crate::domain::session::MemberSession;
+
+pub(super) use known::Known;
 
 const SESSION: &[Column] = &[
     ("id", "uuid"),
@@ -34,7 +38,7 @@ const MOST: u32 = 1_000;
 const TEXT_PRECISION: Duration = Duration::SECOND;
 
 /// What a session is looked up by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SessionKey {
     /// The SHA-256 of its token.
     TokenHash([u8; 32]),
@@ -54,15 +58,16 @@ pub struct FoundSession {
 }
 
 impl SessionKey {
+    const BY_TOKEN: &str = "sessions.token_hash = $1";
+    const BY_JWT: &str = "sessions.id = $1 AND NOT EXISTS \
+                          (SELECT 1 FROM signing_keys WHERE signing_keys.id = $2 AND revoked_at IS NOT NULL)";
+    const BY_ID: &str = "sessions.id = $1";
+
     fn condition(self) -> (&'static str, Vec<Value>) {
         match self {
-            Self::TokenHash(hash) => ("sessions.token_hash = $1", vec![hash.to_vec().into()]),
-            Self::Jwt(session, key) => (
-                "sessions.id = $1 AND NOT EXISTS \
-                 (SELECT 1 FROM signing_keys WHERE signing_keys.id = $2 AND revoked_at IS NOT NULL)",
-                vec![session.uuid().into(), key.uuid().into()],
-            ),
-            Self::Id(session) => ("sessions.id = $1", vec![session.uuid().into()]),
+            Self::TokenHash(hash) => (Self::BY_TOKEN, vec![hash.to_vec().into()]),
+            Self::Jwt(session, key) => (Self::BY_JWT, vec![session.uuid().into(), key.uuid().into()]),
+            Self::Id(session) => (Self::BY_ID, vec![session.uuid().into()]),
         }
     }
 }
@@ -151,6 +156,9 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Corrupt`].
     pub async fn session_find(&self, key: SessionKey) -> Result<Option<FoundSession>, Error> {
+        if let Some(known) = &self.known {
+            return self.session_find_beside(known, key).await;
+        }
         let (condition, values) = key.condition();
         let row = self.query_one(&select(self.engine, condition), values).await?;
         row.as_ref().map(found).transpose()

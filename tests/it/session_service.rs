@@ -1,6 +1,7 @@
 mod authenticate_session;
 mod common;
 mod exchange_session;
+mod fresh;
 mod get_jwks;
 mod get_sessions;
 mod revoke_session;

@@ -5,6 +5,7 @@
 //! computed ([`UnverifiedJwt::verify`]) and the claims read.
 
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -19,6 +20,8 @@ use super::{Issuer, PublicParameters};
 use crate::domain::ids::{Environment, KeyId, MemberId, SessionId};
 use crate::domain::json::JsonObject;
 use crate::domain::jwt_algorithm::JwtAlgorithm;
+use crate::domain::recent::Recent;
+use crate::tokens::opaque::sha256;
 
 /// How far in the future a JWT may have been issued: the clocks of replicas differ.
 pub const LEEWAY: Duration = Duration::from_mins(1);
@@ -27,11 +30,19 @@ pub const LEEWAY: Duration = Duration::from_mins(1);
 /// or tenants may have more, and its session is still known by its token.
 pub const MAX_LENGTH: usize = 32 * 1024;
 
+/// How many signatures a key remembers: at least so many, and at most twice as many, of 32 bytes each.
+const REMEMBERED: usize = 8_192;
+
 /// What verifies the signatures of one key.
+///
+/// It remembers the SHA-256 of JWTs that it has verified lately, so that a JWT that is presented again and
+/// again is computed once. Nothing else about a JWT is remembered: its claims are checked every time, and
+/// with the key goes what it has verified.
 #[derive(Clone)]
 pub struct VerifyingKey {
     algorithm: JwtAlgorithm,
     key: DecodingKey,
+    verified: Arc<Mutex<Recent<[u8; 32], ()>>>,
 }
 
 /// Why a JWT is not taken for what it says.
@@ -56,6 +67,7 @@ pub enum JwtRefusal {
 pub struct UnverifiedJwt<'a> {
     key_id: KeyId,
     algorithm: JwtAlgorithm,
+    text: &'a str,
     signed: &'a str,
     payload: &'a str,
     signature: &'a str,
@@ -108,10 +120,23 @@ impl VerifyingKey {
             PublicParameters::EllipticCurve { x, y } => DecodingKey::from_ec_components(x, y)?,
             PublicParameters::Rsa { n, e } => DecodingKey::from_rsa_components(n, e)?,
         };
-        Ok(Self { algorithm, key })
+        Ok(Self { algorithm, key, verified: Arc::new(Mutex::new(Recent::new(REMEMBERED))) })
     }
 
-    fn verifies(&self, signature: &str, signed: &str) -> bool {
+    fn verifies(&self, jwt: &UnverifiedJwt<'_>) -> bool {
+        let hash = sha256(jwt.text.as_bytes());
+        let remembered = || self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembered().get(&hash).is_some() {
+            return true;
+        }
+        let verified = self.computes(jwt.signature, jwt.signed);
+        if verified {
+            remembered().insert(hash, ());
+        }
+        verified
+    }
+
+    fn computes(&self, signature: &str, signed: &str) -> bool {
         let algorithm = match self.algorithm {
             JwtAlgorithm::Es256 => Algorithm::ES256,
             JwtAlgorithm::Rs256 => Algorithm::RS256,
@@ -146,7 +171,7 @@ impl<'a> UnverifiedJwt<'a> {
         if header.crit.is_some() {
             return Err(JwtRefusal::Malformed);
         }
-        Ok(Self { key_id, algorithm, signed, payload, signature })
+        Ok(Self { key_id, algorithm, text, signed, payload, signature })
     }
 
     /// The key that is said to have signed it.
@@ -166,7 +191,7 @@ impl<'a> UnverifiedJwt<'a> {
         issuer: &Issuer,
         now: OffsetDateTime,
     ) -> Result<VerifiedJwt, JwtRefusal> {
-        if self.algorithm != key.algorithm || !key.verifies(self.signature, self.signed) {
+        if self.algorithm != key.algorithm || !key.verifies(self) {
             return Err(JwtRefusal::Malformed);
         }
         let claims: Claims = decoded(self.payload).ok_or(JwtRefusal::Claims)?;

@@ -319,3 +319,29 @@ proptest! {
         })?;
     }
 }
+
+#[test]
+fn a_remembered_signature_vouches_for_nothing_else() {
+    let key = key(JwtAlgorithm::Es256);
+    let jwt = key.sign(&claims()).unwrap();
+    for _ in 0..3 {
+        assert!(read(&key, &jwt).is_ok());
+    }
+    // Not for claims at another time.
+    let before = NOW - LEEWAY - Duration::from_secs(1);
+    let parsed = UnverifiedJwt::parse(&jwt, Environment::Test).unwrap();
+    assert_eq!(parsed.verify(key.verifying(), &issuer(), before), Err(JwtRefusal::Claims));
+    let elsewhere = Issuer { issuer: "https://other.com".to_owned(), ..issuer() };
+    assert_eq!(parsed.verify(key.verifying(), &elsewhere, NOW), Err(JwtRefusal::Issuer));
+    // Not for another key of the same id.
+    assert_eq!(read(&self::key(JwtAlgorithm::Es256), &jwt), Err(JwtRefusal::Malformed));
+    // Not for another text with the same signature, or the same text with another.
+    let (message, signature) = jwt.rsplit_once('.').unwrap();
+    let other = key.sign(&json!({"iss": "other"})).unwrap();
+    let (other_message, other_signature) = other.rsplit_once('.').unwrap();
+    for forged in [format!("{other_message}.{signature}"), format!("{message}.{other_signature}")] {
+        for _ in 0..2 {
+            assert_eq!(read(&key, &forged), Err(JwtRefusal::Malformed));
+        }
+    }
+}

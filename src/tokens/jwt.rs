@@ -9,7 +9,8 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
 use jsonwebtoken::{EncodingKey, Header};
 use serde::Serialize;
@@ -65,6 +66,9 @@ pub struct SigningKey {
     algorithm: JwtAlgorithm,
     header: Header,
     private: EncodingKey,
+    /// ES256: the private key, read and checked. The library that makes JWTs does that for each of them,
+    /// which takes as long as signing.
+    pair: Option<EcdsaKeyPair>,
     public: PublicKey,
     verifying: VerifyingKey,
 }
@@ -134,10 +138,17 @@ impl SigningKey {
             AlgorithmParameters::RSA(rsa) => PublicParameters::Rsa { n: rsa.n, e: rsa.e },
             _ => return Err(KeyError::Generate),
         };
+        let pair = match algorithm {
+            JwtAlgorithm::Es256 => {
+                let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &pkcs8);
+                Some(pair.map_err(|_| KeyError::Unusable(ErrorKind::InvalidEcdsaKey.into()))?)
+            }
+            JwtAlgorithm::Rs256 => None,
+        };
         let header = Header { kid: Some(kid.clone()), ..Header::new(name) };
         let verifying = VerifyingKey::new(algorithm, &parameters).map_err(KeyError::Unusable)?;
         let public = PublicKey { kid, algorithm, parameters };
-        Ok(Self { algorithm, header, private, public, verifying })
+        Ok(Self { algorithm, header, private, pair, public, verifying })
     }
 
     /// What verifies its signatures.
@@ -162,9 +173,26 @@ impl SigningKey {
     ///
     /// # Errors
     /// [`KeyError::Unusable`].
+    #[expect(clippy::disallowed_methods, reason = "the library signs with its own randomness only")]
     pub fn sign(&self, claims: &impl Serialize) -> Result<String, KeyError> {
-        jsonwebtoken::encode(&self.header, claims, &self.private).map_err(KeyError::Unusable)
+        let Some(pair) = &self.pair else {
+            return jsonwebtoken::encode(&self.header, claims, &self.private).map_err(KeyError::Unusable);
+        };
+        let mut jwt = encoded(&self.header)?;
+        jwt.push('.');
+        jwt.push_str(&encoded(claims)?);
+        let signature = pair.sign(&SystemRandom::new(), jwt.as_bytes());
+        let signature = signature.map_err(|_| KeyError::Unusable(ErrorKind::InvalidEcdsaKey.into()))?;
+        jwt.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut jwt);
+        Ok(jwt)
     }
+}
+
+/// A part of a JWT: JSON in base64url without padding.
+fn encoded(part: &impl Serialize) -> Result<String, KeyError> {
+    let json = serde_json::to_vec(part).map_err(|error| KeyError::Unusable(error.into()))?;
+    Ok(URL_SAFE_NO_PAD.encode(json))
 }
 
 /// The PEM form (RFC 7468) of a PKCS#8 key.

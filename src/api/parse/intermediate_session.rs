@@ -10,7 +10,7 @@ use crate::domain::authentication_factor::{FactorKind, SequenceOrder, VerifiedFa
 use crate::domain::email_address::EmailAddress;
 use crate::domain::email_domain::EmailDomain;
 use crate::domain::evidence::Evidence;
-use crate::domain::ids::{Id, IdError};
+use crate::domain::ids::{IdError, OrganizationId};
 use crate::domain::intermediate_session::MAX_FACTORS;
 use crate::domain::organization::is_control;
 use crate::domain::organization_settings::MAX_LIST;
@@ -143,19 +143,7 @@ fn factor(
             violations.add(format!("{path}.{field}"), BAD_FACTOR, rule);
         }
     }
-    let only_in = match sent.organization_id.as_deref().map(|text| Id::parse(text, api.environment)) {
-        None => None,
-        Some(Ok(id)) => Some(id),
-        Some(Err(IdError::OtherEnvironment)) => {
-            violations.other_environment(api, format!("{path}.organization_id"));
-            None
-        }
-        Some(Err(IdError::Malformed)) => {
-            let rule = "is not the id of an organization";
-            violations.add(format!("{path}.organization_id"), Reason::InvalidOrganizationId, rule);
-            None
-        }
-    };
+    let only_in = only_in(api, violations, path, sent.organization_id.as_deref());
     Some(VerifiedFactor {
         kind,
         email_verified: sent.email_verified.unwrap_or(false),
@@ -168,6 +156,19 @@ fn factor(
         only_in,
         carried: false,
     })
+}
+
+/// Reads the only organization that a factor counts in.
+fn only_in(api: &Api, violations: &mut Violations, path: &str, text: Option<&str>) -> Option<OrganizationId> {
+    let field = format!("{path}.organization_id");
+    match OrganizationId::parse(text?, api.environment) {
+        Ok(id) => return Some(id),
+        Err(IdError::OtherEnvironment) => violations.other_environment(api, field),
+        Err(IdError::Malformed) => {
+            violations.add(field, Reason::InvalidOrganizationId, "is not the id of an organization");
+        }
+    }
+    None
 }
 
 fn is_full_name(text: &str) -> bool {

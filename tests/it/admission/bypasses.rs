@@ -3,6 +3,7 @@
 mod claims;
 mod joining;
 mod proofs;
+mod scopes;
 mod second_factors;
 mod switching;
 mod tokens;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::email_address::EmailAddress;
-use super::ids::{EmailId, OauthRegistrationId, OrganizationId, PhoneId};
+use super::ids::{EmailId, OauthRegistrationId, OrganizationId, PhoneId, SessionId};
 use super::organization_settings::{
     AuthMethod, MfaMethod, OauthTenant, TenantProvider, UnknownValue, published,
 };
@@ -174,9 +174,9 @@ pub struct VerifiedFactor {
     /// The only organization that it counts in; `None`: it counts in all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only_in: Option<OrganizationId>,
-    /// Whether it came along from a session of another organization.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub carried: bool,
+    /// The session that it came along from; `None`: it was vouched for. It ends with the session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried_from: Option<SessionId>,
 }
 
 impl VerifiedFactor {
@@ -192,7 +192,7 @@ impl VerifiedFactor {
             FactorKind::GoogleOauth => {
                 self.email_verified
                     && (self.hosted_domain.is_some()
-                        || !self.carried
+                        || self.carried_from.is_none()
                             && matches!(address.domain().as_str(), "gmail.com" | "googlemail.com"))
             }
             FactorKind::GithubOauth

@@ -4,8 +4,10 @@ use super::authentication_factor::{
     AuthenticationFactor, FactorDetail, FactorKind, SequenceOrder, VerifiedFactor,
 };
 use super::email_address::EmailAddress;
+use super::ids::SessionId;
 use super::member::Member;
 use super::organization_settings::{OauthTenant, OrganizationSettings};
+use super::session::MemberSession;
 
 /// An address that somebody claims, and what was verified about them.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,9 +23,22 @@ impl Evidence {
     /// while the address is still the member's; OAuth accounts go; passwords and second factors belong to
     /// the organization they were given in, and go only as far as that (`stays`).
     #[must_use]
-    pub fn carried(from: &Member, factors: &[AuthenticationFactor], stays: bool) -> Self {
-        let factors = factors.iter().filter_map(|factor| carry(factor, from, stays)).collect();
+    pub fn carried(from: &Member, session: &MemberSession, stays: bool) -> Self {
+        let factors = session.authentication_factors.iter();
+        let factors = factors.filter_map(|factor| carry(factor, from, session.id, stays)).collect();
         Self { email_address: from.email_address.clone(), factors }
+    }
+
+    /// The sessions that factors came along from.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<SessionId> {
+        let mut sessions: Vec<SessionId> = Vec::new();
+        for session in self.factors.iter().filter_map(|factor| factor.carried_from) {
+            if !sessions.contains(&session) {
+                sessions.push(session);
+            }
+        }
+        sessions
     }
 
     /// Whether there is a factor that is not merely a second one.
@@ -48,7 +63,11 @@ impl Evidence {
     /// from a session let nobody join: the person may have left them since.
     #[must_use]
     pub fn tenants(&self) -> Vec<OauthTenant> {
-        self.factors.iter().filter(|factor| !factor.carried).flat_map(VerifiedFactor::tenants).collect()
+        self.factors
+            .iter()
+            .filter(|factor| factor.carried_from.is_none())
+            .flat_map(VerifiedFactor::tenants)
+            .collect()
     }
 
     /// The tenant that lets the person join an organization with these settings.
@@ -64,7 +83,12 @@ impl Evidence {
     }
 }
 
-fn carry(factor: &AuthenticationFactor, from: &Member, stays: bool) -> Option<VerifiedFactor> {
+fn carry(
+    factor: &AuthenticationFactor,
+    from: &Member,
+    session: SessionId,
+    stays: bool,
+) -> Option<VerifiedFactor> {
     let carried = VerifiedFactor {
         kind: factor.kind,
         email_verified: false,
@@ -75,7 +99,7 @@ fn carry(factor: &AuthenticationFactor, from: &Member, stays: bool) -> Option<Ve
         phone_number: None,
         verified_at: factor.last_authenticated_at,
         only_in: None,
-        carried: true,
+        carried_from: Some(session),
     };
     match &factor.detail {
         FactorDetail::Email { email_address, .. } => {

@@ -8,7 +8,7 @@ use crate::domain::reason::{Reason, Violation};
 use crate::kv::Added;
 use crate::service::Service;
 use crate::service::error::Error;
-use crate::store::Receipt;
+use crate::store::{Receipt, SessionKey};
 use crate::telemetry::chain;
 use crate::tokens::opaque::IntermediateToken;
 
@@ -69,6 +69,16 @@ impl Service {
         self.judged(hash, session).await
     }
 
+    /// Whether the sessions live that factors came along from: a token made of a session ends with it.
+    pub(super) async fn sessions_live(&self, evidence: &Evidence) -> Result<bool, Error> {
+        for session in evidence.sessions() {
+            if self.parts.store.session_find(SessionKey::Id(session)).await?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// The keeper's entry as it is by the receipt: the entry may be older than what the token has
     /// come to since.
     async fn judged(
@@ -76,6 +86,9 @@ impl Service {
         token: TokenHash,
         mut session: IntermediateSession,
     ) -> Result<IntermediateSession, Error> {
+        if !self.sessions_live(&session.evidence).await? {
+            return Err(Error::intermediate_session_not_found());
+        }
         match self.parts.store.receipt_find(token).await? {
             Some(Receipt::Gone) => return Err(Error::intermediate_session_not_found()),
             Some(Receipt::Bound(binding)) => session.binding = Some(binding),

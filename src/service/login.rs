@@ -77,7 +77,7 @@ pub(super) fn register_accounts(member: &mut Member, evidence: &Evidence, mint: 
         else {
             continue;
         };
-        let trusted = !factor.carried || factor.verifies(&evidence.email_address);
+        let trusted = factor.carried_from.is_none() || factor.verifies(&evidence.email_address);
         let room = member.oauth_registrations.len() < MAX_ACCOUNTS;
         if trusted && room && member.registration(factor).is_none() {
             member.oauth_registrations.push(OauthRegistration {
@@ -191,7 +191,7 @@ fn account(factor: &VerifiedFactor, member: &Member) -> FactorDetail {
             tenant_ids,
             hosted_domain: factor.hosted_domain.clone(),
         },
-        None if factor.carried => {
+        None if factor.carried_from.is_some() => {
             FactorDetail::OauthExchange { email_id: member.email_id, provider_subject, tenant_ids }
         }
         None => FactorDetail::None,

@@ -14,6 +14,7 @@ pub use touched::Touched;
 
 use super::Service;
 use super::error::Error;
+use super::signing_keys::unverifiable;
 use crate::domain::reason::Reason;
 use crate::store::{FoundSession, SessionKey};
 use crate::tokens::opaque::SessionToken;
@@ -54,7 +55,27 @@ impl Service {
     /// Those of a session's JWT; `SESSION_NOT_FOUND`.
     pub(super) async fn find_session(&self, credential: &SessionCredential) -> Result<FoundSession, Error> {
         let key = self.session_key(credential).await?;
-        alive(self.parts.store.session_find(key).await?, self.parts.clock.now())
+        self.find_by(key, self.parts.clock.now()).await
+    }
+
+    async fn find_by(&self, key: SessionKey, now: OffsetDateTime) -> Result<FoundSession, Error> {
+        match alive(self.parts.store.session_find(key).await?, now) {
+            Ok(found) => Ok(found),
+            Err(_) => Err(self.missing(key).await),
+        }
+    }
+
+    /// Why there is no session. The key of its JWT may have been revoked a moment ago, which says nothing
+    /// about the session.
+    async fn missing(&self, key: SessionKey) -> Error {
+        let SessionKey::Jwt(_, key) = key else {
+            return not_found();
+        };
+        match self.parts.store.signing_key_is_revoked(key).await {
+            Ok(true) => unverifiable(),
+            Ok(false) => not_found(),
+            Err(error) => error.into(),
+        }
     }
 }
 

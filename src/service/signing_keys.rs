@@ -4,6 +4,8 @@ mod change;
 mod jwts;
 mod ring;
 
+pub(super) use jwts::unverifiable;
+
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 

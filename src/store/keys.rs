@@ -95,6 +95,15 @@ impl Store {
         Ok(Some((ProjectId::new(column(&row, "id")?), environment)))
     }
 
+    /// Whether a signing key was revoked.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn signing_key_is_revoked(&self, id: KeyId) -> Result<bool, Error> {
+        let sql = "SELECT 1 FROM signing_keys WHERE id = $1 AND revoked_at IS NOT NULL";
+        Ok(self.query_one(sql, vec![id.uuid().into()]).await?.is_some())
+    }
+
     /// Every signing key there ever was, by algorithm and generation.
     ///
     /// # Errors

@@ -154,7 +154,7 @@ fn factor(
         phone_number: sent.phone_number,
         verified_at: now,
         only_in,
-        carried: false,
+        carried_from: None,
     })
 }
 

@@ -41,7 +41,7 @@ fn factor(
             organization_id: factor.only_in.map(|organization| organization.text(environment)),
         }),
         verified_at: Some(timestamp(factor.verified_at)),
-        carried: factor.carried,
+        carried: factor.carried_from.is_some(),
         verifies_email_address: factor.verifies(&session.evidence.email_address),
     }
 }

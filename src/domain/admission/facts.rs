@@ -205,7 +205,7 @@ fn tenant_path(evidence: &Evidence, settings: &OrganizationSettings) -> TenantPa
 /// provider merely says about an address proves nothing.
 fn proof(evidence: &Evidence, situation: &Situation<'_>) -> Proof {
     let proves = |factor: &&VerifiedFactor| factor.verifies(&evidence.email_address);
-    if evidence.factors.iter().filter(proves).any(|factor| !factor.carried) {
+    if evidence.factors.iter().filter(proves).any(|factor| factor.carried_from.is_none()) {
         return Proof::Fresh;
     }
     if evidence.factors.iter().any(|factor| proves(&factor)) {
@@ -216,7 +216,7 @@ fn proof(evidence: &Evidence, situation: &Situation<'_>) -> Proof {
     };
     let password = evidence.factors.iter().any(|factor| factor.kind == FactorKind::Password);
     let by_tenant = |factor: &VerifiedFactor| {
-        !factor.carried
+        factor.carried_from.is_none()
             && factor.tenants().iter().any(|tenant| situation.settings.joinable_tenants().contains(tenant))
     };
     let known = situation.session_of == Some(member.id)

@@ -22,7 +22,7 @@ fn person(kinds: &[FactorKind]) -> Evidence {
                 phone_number: None,
                 verified_at: at,
                 only_in: None,
-                carried: false,
+                carried_from: None,
             })
             .collect(),
     }

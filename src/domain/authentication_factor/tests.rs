@@ -13,7 +13,7 @@ fn factor(kind: FactorKind) -> VerifiedFactor {
         phone_number: None,
         verified_at: datetime!(2026-01-01 0:00 UTC),
         only_in: None,
-        carried: false,
+        carried_from: None,
     }
 }
 

@@ -144,6 +144,9 @@ impl Service {
         let parts = &self.parts;
         let mint = Mint::new(&*parts.clock, &*parts.entropy);
         let evidence = &held.person.evidence;
+        if !self.sessions_live(evidence).await.map_err(Failure::Refused)? {
+            return Err(Failure::TooLate);
+        }
         let names = default_names(&evidence.email_address, &parts.common_domains);
         let mut naming = Naming::new(command.slug.clone(), || names.slug);
         let mut organization = Organization {

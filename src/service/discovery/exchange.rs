@@ -191,6 +191,13 @@ impl Attempt<'_> {
             Some(binding) => Found::by_binding(transaction, name, evidence, binding).await?,
             None => Found::by_address(transaction, name, evidence, Door::Exchange, None).await?,
         };
+        // With the member held: whoever ends the session that factors came along from has done so before,
+        // or finds what comes of them here.
+        for session in evidence.sessions() {
+            if !transaction.session_refer(session).await? {
+                return Err(Error::intermediate_session_not_found().into());
+            }
+        }
         let decision = found.decide(transaction).await?;
         let passage = Passage::of(&found, transaction, &decision, &mint).await?;
         let (organization, owed) = (found.organization, decision.owed);

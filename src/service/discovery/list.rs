@@ -100,7 +100,7 @@ impl Service {
             Credential::Session(credential) => {
                 let found = self.find_session(credential).await?;
                 let FoundSession { session, member, .. } = &found;
-                let evidence = Evidence::carried(member, &session.authentication_factors, false);
+                let evidence = Evidence::carried(member, session, false);
                 Ok(Asking { evidence, binding: None, hint: None, session: Some(found) })
             }
         }
@@ -218,8 +218,7 @@ impl Asking {
     ) -> Option<DiscoveredOrganization> {
         let here = self.session.as_ref().filter(|found| found.organization.id == organization.id);
         // In the session's own organization everything counts that the session rests on.
-        let own =
-            here.map(|found| Evidence::carried(&found.member, &found.session.authentication_factors, true));
+        let own = here.map(|found| Evidence::carried(&found.member, &found.session, true));
         let evidence = own.as_ref().unwrap_or(&self.evidence);
         let door = if self.binding.is_some() { Door::Finish } else { self.door() };
         let situation = Situation {

@@ -15,6 +15,7 @@ use crate::domain::reason::{Reason, Violation};
 use crate::domain::session::MemberSession;
 use crate::service::Service;
 use crate::service::error::Error;
+use crate::service::write::Failure;
 use crate::store::{FoundSession, SessionKey};
 
 /// Which session to check, and what for.
@@ -78,7 +79,7 @@ impl Service {
         let found = if changes {
             self.change_session(call, &command, key, now).await?
         } else {
-            alive(parts.store.session_find(key).await?, now)?
+            self.find_by(key, now).await?
         };
         let granting_roles = self.authorize(&found, command.authorization_check.as_ref())?;
         if !changes {
@@ -118,7 +119,12 @@ impl Service {
                 Ok(kept)
             })
             .await;
-        let Kept { session } = outcome?;
+        let Kept { session } = match outcome {
+            Err(Failure::Refused(Error::NotFound { reason: Reason::SessionNotFound, .. })) => {
+                return Err(self.missing(key).await);
+            }
+            outcome => outcome?,
+        };
         match changed {
             Some(found) => Ok(found),
             None => alive(self.parts.store.session_find(SessionKey::Id(session)).await?, now),

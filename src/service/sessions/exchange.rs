@@ -136,7 +136,7 @@ impl Switch<'_> {
         let Self { call, command, mint, .. } = *self;
         let FoundSession { session: from, member: speaker, organization: home } = self.from;
         let stays = command.organization.means(home);
-        let evidence = Evidence::carried(speaker, &from.authentication_factors, stays);
+        let evidence = Evidence::carried(speaker, from, stays);
         let name = &command.organization;
         let mut found =
             Found::by_address(transaction, name, &evidence, Door::Switch, Some(speaker.id)).await?;
@@ -158,7 +158,7 @@ impl Switch<'_> {
         let organization = found.organization;
         if !decision.owed.nothing() {
             // What stays in the organization does not leave it with a token that is good for others.
-            let evidence = Evidence::carried(speaker, &from.authentication_factors, false);
+            let evidence = Evidence::carried(speaker, from, false);
             if !evidence.has_first_factor() {
                 return Err(insufficient().into());
             }

@@ -7,6 +7,7 @@ use crate::domain::ids::{MemberId, SessionId};
 use crate::service::Service;
 use crate::service::error::Error;
 use crate::service::mint::Mint;
+use crate::service::signing_keys::unverifiable;
 use crate::store::SessionKey;
 
 /// Which sessions to end.
@@ -29,24 +30,27 @@ impl Service {
         let mint = Mint::new(&*self.parts.clock, &*self.parts.entropy);
         let key = match command {
             RevokeSession::Session(id) => SessionKey::Id(*id),
-            // Whoever holds a JWT may end its session, also when its key has just been revoked.
-            RevokeSession::Credential(credential) => match self.session_key(credential).await? {
-                SessionKey::Jwt(session, _) => SessionKey::Id(session),
-                key => key,
-            },
+            RevokeSession::Credential(credential) => self.session_key(credential).await?,
             RevokeSession::Member(member) => return self.revoke_sessions(call, *member, &mint).await,
         };
         let event_id = mint.id();
         let revoked = self
             .write(call, mint.now, async |transaction| {
-                if let Some((session, member, organization)) = transaction.session_end(key, mint.now).await? {
+                let ended = transaction.session_end(key, mint.now).await?;
+                if let Some((session, member, organization)) = ended {
                     let event = Event::new(event_id, EventType::SessionRevoked, organization, call, mint.now);
                     transaction.events_insert(&[event.of_member(member).of_session(session)]).await?;
                 }
-                Ok(())
+                Ok(ended.is_some())
             })
             .await;
-        Ok(revoked?)
+        // What a key signed that was revoked a moment ago ends nothing.
+        match (revoked?, key) {
+            (false, SessionKey::Jwt(_, key)) if self.parts.store.signing_key_is_revoked(key).await? => {
+                Err(unverifiable())
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn revoke_sessions(&self, call: &Call, member: MemberId, mint: &Mint<'_>) -> Result<(), Error> {

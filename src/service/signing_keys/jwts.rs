@@ -81,6 +81,11 @@ impl Keys {
     }
 }
 
+/// The refusal of a JWT that no key of this deployment vouches for any more.
+pub(in crate::service) fn unverifiable() -> Error {
+    refused(JwtRefusal::Malformed)
+}
+
 fn refused(refusal: JwtRefusal) -> Error {
     let (reason, description) = match refusal {
         JwtRefusal::Malformed => {

@@ -20,6 +20,7 @@ on_both_backends!(
     a_creator_proves_nothing_by_a_tenant_of_their_own_choice,
     a_code_to_a_phone_that_is_not_named_counts_for_no_member_with_a_number,
     a_repeat_brings_back_no_role,
+    the_token_of_an_unfinished_switch_ends_with_its_session,
 );
 
 async fn a_second_factor_of_one_organization_opens_no_other(t: Harness) {
@@ -170,4 +171,22 @@ async fn a_repeat_brings_back_no_role(t: Harness) {
     let again = clients.spend(with_key(creation(&token), "create")).await.unwrap().into_inner();
     assert_eq!(again.session_token, entered.session_token);
     assert!(!admin(&again.member_session));
+}
+
+async fn the_token_of_an_unfinished_switch_ends_with_its_session(t: Harness) {
+    let clients = t.clients();
+    let home = acme(&clients, &Settings::default()).await;
+    let other = acme(&clients, &Settings::mfa()).await;
+    let member = clients.member(&home, "ada@acme.com").await.member_id;
+    clients.member(&other, "ada@acme.com").await;
+    let session = log_in(&clients, "ada@acme.com", vec![magic_link()], &home).await.session_token;
+    let [kept, listed, created] = [(); 3].map(|()| go(&clients, &session, &other));
+    let (kept, listed, created) =
+        (kept.await.unwrap().token, listed.await.unwrap().token, created.await.unwrap().token);
+    let revoke = pb::RevokeSessionRequest { member_id: Some(member), ..pb::RevokeSessionRequest::default() };
+    clients.revoke_session(revoke).await.unwrap();
+    let gone = kept_out::<()>("INTERMEDIATE_SESSION_NOT_FOUND").unwrap_err().1;
+    assert_eq!(enter(&clients, &kept, &home).await.unwrap_err(), (tonic::Code::NotFound, gone.clone()));
+    refused(clients.inspect(&listed).await, tonic::Code::NotFound, &gone);
+    refused(clients.spend(creation(&created)).await, tonic::Code::NotFound, &gone);
 }

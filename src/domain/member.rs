@@ -105,6 +105,15 @@ pub struct OauthRegistration {
     pub provider_subject: String,
 }
 
+impl OauthRegistration {
+    /// Whether it is that of the account that a factor is about.
+    #[must_use]
+    pub fn is_of(&self, factor: &VerifiedFactor) -> bool {
+        Some(self.provider_type.as_str()) == factor.kind.provider_type()
+            && Some(&self.provider_subject) == factor.provider_subject.as_ref()
+    }
+}
+
 /// Why a member holds a role.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RoleSource {
@@ -127,10 +136,7 @@ impl Member {
     /// The registration of the OAuth account that a factor is about.
     #[must_use]
     pub fn registration(&self, factor: &VerifiedFactor) -> Option<&OauthRegistration> {
-        self.oauth_registrations.iter().find(|registration| {
-            Some(registration.provider_type.as_str()) == factor.kind.provider_type()
-                && Some(&registration.provider_subject) == factor.provider_subject.as_ref()
-        })
+        self.oauth_registrations.iter().find(|registration| registration.is_of(factor))
     }
 
     /// Takes the phone number away, and its place as the default method.

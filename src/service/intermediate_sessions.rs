@@ -8,6 +8,7 @@ use crate::domain::reason::{Reason, Violation};
 use crate::kv::Added;
 use crate::service::Service;
 use crate::service::error::Error;
+use crate::service::sessions::alive;
 use crate::store::{Receipt, SessionKey};
 use crate::telemetry::chain;
 use crate::tokens::opaque::IntermediateToken;
@@ -72,7 +73,8 @@ impl Service {
     /// Whether the sessions live that factors came along from: a token made of a session ends with it.
     pub(super) async fn sessions_live(&self, evidence: &Evidence) -> Result<bool, Error> {
         for session in evidence.sessions() {
-            if self.parts.store.session_find(SessionKey::Id(session)).await?.is_none() {
+            let found = self.parts.store.session_find(SessionKey::Id(session)).await?;
+            if alive(found, self.parts.clock.now()).is_err() {
                 return Ok(false);
             }
         }

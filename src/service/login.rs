@@ -95,12 +95,8 @@ pub(super) fn logged_in(mut member: Member, evidence: &Evidence, mint: &Mint<'_>
     member.status = MemberStatus::Active;
     if evidence.email_address_verified() && !member.email_address_verified {
         member.email_address_verified = true;
-        member.oauth_registrations.retain(|known| {
-            evidence.factors.iter().any(|factor| {
-                factor.kind.provider_type() == Some(known.provider_type.as_str())
-                    && factor.provider_subject.as_ref() == Some(&known.provider_subject)
-            })
-        });
+        let shown = |known: &OauthRegistration| evidence.factors.iter().any(|factor| known.is_of(factor));
+        member.oauth_registrations.retain(shown);
     }
     register_accounts(&mut member, evidence, mint);
     member

@@ -232,18 +232,21 @@ impl Transaction {
     ///
     /// # Errors
     /// [`Error::Conflict`] when another transaction is ending it for too long; as [`Error`] says.
-    pub async fn session_refer(&self, id: SessionId) -> Result<bool, Error> {
+    pub async fn session_refer(&self, id: SessionId, now: OffsetDateTime) -> Result<bool, Error> {
         let holding = match self.holding(Lock::Refer) {
             "" => String::new(),
             holding => format!(" {holding} OF sessions"),
         };
         let sql = format!(
-            "SELECT sessions.id FROM sessions \
+            "SELECT sessions.expires_at FROM sessions \
              JOIN members ON members.id = sessions.member_id AND members.status <> 'deleted' \
              JOIN organizations ON organizations.id = sessions.organization_id AND deleted_at IS NULL \
              WHERE sessions.id = $1{holding}"
         );
-        Ok(self.query_one(&sql, vec![id.uuid().into()]).await?.is_some())
+        let Some(row) = self.query_one(&sql, vec![id.uuid().into()]).await? else {
+            return Ok(false);
+        };
+        Ok(column::<OffsetDateTime>(&row, "expires_at")? > now)
     }
 
     /// Writes what a caller has changed about a session.

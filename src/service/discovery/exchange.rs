@@ -194,7 +194,7 @@ impl Attempt<'_> {
         // With the member held: whoever ends the session that factors came along from has done so before,
         // or finds what comes of them here.
         for session in evidence.sessions() {
-            if !transaction.session_refer(session).await? {
+            if !transaction.session_refer(session, mint.now).await? {
                 return Err(Error::intermediate_session_not_found().into());
             }
         }

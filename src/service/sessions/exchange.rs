@@ -146,7 +146,7 @@ impl Switch<'_> {
             return Err(Error::concurrent().into());
         }
         // Whoever ends the session, or all of the member's, has done so before, or finds the new one.
-        if !transaction.session_refer(from.id).await? {
+        if !transaction.session_refer(from.id, mint.now).await? {
             return Err(super::not_found().into());
         }
         let decision = found.decide(transaction).await?;

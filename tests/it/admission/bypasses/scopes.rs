@@ -7,7 +7,7 @@ use super::super::factors::{VERIFYING, github, totp};
 use super::super::settings::Settings;
 use super::{acme, go, set, try_as_ada};
 use crate::harness::fixtures::{creation, factor, magic_link, with_key};
-use crate::harness::logins::{by_token, explanation};
+use crate::harness::logins::{by_token, exchange, explanation};
 use crate::harness::members::{mask, member_update};
 use crate::harness::refusal::refused;
 use crate::harness::{Harness, on_both_backends};
@@ -21,6 +21,7 @@ on_both_backends!(
     a_code_to_a_phone_that_is_not_named_counts_for_no_member_with_a_number,
     a_repeat_brings_back_no_role,
     the_token_of_an_unfinished_switch_ends_with_its_session,
+    the_token_of_an_unfinished_switch_expires_with_its_session,
 );
 
 async fn a_second_factor_of_one_organization_opens_no_other(t: Harness) {
@@ -189,4 +190,27 @@ async fn the_token_of_an_unfinished_switch_ends_with_its_session(t: Harness) {
     assert_eq!(enter(&clients, &kept, &home).await.unwrap_err(), (tonic::Code::NotFound, gone.clone()));
     refused(clients.inspect(&listed).await, tonic::Code::NotFound, &gone);
     refused(clients.spend(creation(&created)).await, tonic::Code::NotFound, &gone);
+}
+
+async fn the_token_of_an_unfinished_switch_expires_with_its_session(t: Harness) {
+    let clients = t.clients();
+    let home = acme(&clients, &Settings::default()).await;
+    let other = acme(&clients, &Settings::mfa()).await;
+    for organization in [&home, &other] {
+        clients.member(organization, "ada@acme.com").await;
+    }
+    let token = clients.token("ada@acme.com").await;
+    let brief = pb::ExchangeIntermediateSessionRequest {
+        session_duration_minutes: Some(5),
+        ..exchange(&token, &home)
+    };
+    let session = clients.exchange(brief).await.unwrap().into_inner().session_token;
+    let entering = go(&clients, &session, &other).await.unwrap().token;
+    let created = go(&clients, &session, &other).await.unwrap().token;
+    clients.inspect(&entering).await.unwrap();
+    t.clock.advance(std::time::Duration::from_mins(5));
+    let gone = kept_out::<()>("INTERMEDIATE_SESSION_NOT_FOUND").unwrap_err();
+    assert_eq!(enter(&clients, &entering, &home).await.unwrap_err(), gone);
+    refused(clients.inspect(&entering).await, gone.0, &gone.1);
+    refused(clients.spend(creation(&created)).await, gone.0, &gone.1);
 }

@@ -7,17 +7,20 @@ use super::until;
 use crate::harness::Harness;
 use crate::harness::database::rows;
 
-/// Loops while the test has the lock. Not a wait for the lock itself: that would end after the
-/// service's lock timeout.
+/// Loops while the test says so, as long as the server that was told so runs. Not a wait for a lock: that would
+/// end after the service's lock timeout, and a server that is stopped ends the sessions that hold locks in any
+/// order, so that the held transaction might be let go first.
 const INSTALL: &str = "
+    CREATE TABLE IF NOT EXISTS holds (server_since timestamptz NOT NULL);
     CREATE OR REPLACE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-        WHILE NOT pg_try_advisory_xact_lock_shared(7) LOOP
+        WHILE EXISTS (SELECT FROM holds WHERE server_since = pg_postmaster_start_time()) LOOP
             PERFORM pg_sleep(0.005);
         END LOOP;
         RETURN NEW;
     END $$;
     DROP TRIGGER IF EXISTS hold ON intermediate_session_receipts;
+    INSERT INTO holds VALUES (pg_postmaster_start_time());
 ";
 
 /// Where a transaction that records a purchase is held.
@@ -50,18 +53,19 @@ impl Hold {
         // An update finishes the login that a token is bound to.
         let sql = format!(
             "{INSTALL} {trigger} INSERT OR UPDATE ON intermediate_session_receipts {deferred} FOR EACH ROW \
-             WHEN (NOT NEW.revoked) EXECUTE FUNCTION hold(); SELECT pg_advisory_lock(7)"
+             WHEN (NOT NEW.revoked) EXECUTE FUNCTION hold()"
         );
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
         Self { connection }
     }
 
     /// Lets everything go on, and holds nothing any more.
-    pub(crate) async fn release(self) {
+    pub(crate) async fn release(mut self) {
+        sqlx::query("DELETE FROM holds").execute(&mut self.connection).await.unwrap();
         self.connection.close().await.unwrap();
     }
 
-    /// Forgets the lock that went with a killed server.
+    /// Forgets what went with a server that is no more.
     pub(crate) fn lost(self) {
         drop(self);
     }

@@ -1,6 +1,7 @@
 //! gRPC: every call is parsed into the words of the domain, handed to one use case, and rendered.
 //! Nothing outside this room knows of messages, metadata or status codes.
 
+mod access;
 mod authenticate;
 mod discovery_service;
 mod enums;
@@ -28,6 +29,7 @@ use tonic::transport::server::TcpIncoming;
 use tower::util::MapResponseLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::callers::Callers;
 use crate::clock::Clock;
 use crate::domain::email_domain::CommonDomains;
 use crate::domain::ids::Environment;
@@ -56,6 +58,8 @@ const MAX_CONCURRENT_STREAMS: u32 = 1_000;
 pub struct Api {
     /// The use cases.
     pub service: Service,
+    /// Who may call.
+    pub callers: Arc<Callers>,
     /// The environment in every id.
     pub environment: Environment,
     /// The domains that can be neither allowed nor claimed.
@@ -110,7 +114,7 @@ impl Api {
             .layer(observe::ObserveLayer::new(&self))
             .layer(MapResponseLayer::new(|response: ::http::Response<_>| response.map(Body::new)))
             .layer(CatchPanicLayer::custom(status::panicked))
-            .layer(authenticate::AuthenticateLayer)
+            .layer(authenticate::AuthenticateLayer::new(Arc::clone(&self.callers)))
             .add_routes(routes)
             .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), shutdown)
             .await?;

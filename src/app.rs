@@ -1,6 +1,7 @@
 //! Puts the parts together and runs them.
 
 mod background;
+pub mod callers;
 mod data_dir;
 pub mod files;
 pub mod healthcheck;
@@ -22,6 +23,7 @@ use tokio_util::task::TaskTracker;
 use tonic_health::server::HealthReporter;
 
 use crate::api::Api;
+use crate::callers::CallersError;
 use crate::clock::Clock;
 use crate::config::{Backend, Config, ConfigError};
 use crate::domain::ids::ProjectId;
@@ -69,6 +71,9 @@ pub enum StartError {
         /// What is wrong with it.
         source: PolicyError,
     },
+    /// The callers file.
+    #[error("who may call is not known")]
+    Callers(#[from] CallersError),
     /// The database.
     #[error("the database is not usable")]
     Store(#[from] store::ConnectError),
@@ -115,6 +120,7 @@ impl App {
     ) -> Result<Self, StartError> {
         let backend = config.backend()?;
         let Files { sealing_key: named, common_domains, rbac } = Files::read(config)?;
+        let callers = Arc::new(callers::open(config, Arc::clone(&clock))?);
         let embedded = matches!(backend, Backend::Embedded);
         let data_dir = (embedded || config.sealing_key_file.is_none())
             .then(|| DataDir::open(&config.data_dir, embedded))
@@ -161,6 +167,7 @@ impl App {
         });
         let api = Api {
             service,
+            callers,
             environment: config.environment,
             common_domains,
             rbac,
@@ -189,6 +196,8 @@ impl App {
         let stop_listening = CancellationToken::new();
         let background = TaskTracker::new();
         background.spawn(readiness::watch(reporter.clone(), store.clone(), keeper, shutdown.soft.clone()));
+        background.spawn(callers::refresh(Arc::clone(&api.callers), shutdown.soft.clone()));
+        background.spawn(callers::tell_failures(Arc::clone(&api.callers), shutdown.soft.clone()));
         background.spawn(background::refresh_keys(api.service.clone(), shutdown.soft.clone()));
         background.spawn(background::sweep(store.clone(), clock, shutdown.soft.clone()));
         background.spawn(background::write_touched(api.service.clone(), shutdown.soft.clone()));

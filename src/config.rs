@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::domain::ids::Environment;
 use crate::domain::jwt_algorithm::JwtAlgorithm;
 use crate::domain::key_rotation::{MAX_PERIOD, MIN_LEAD, Rotation};
+use crate::domain::permission::Permission;
 
 /// From a verified identity to a member session of one organization.
 #[derive(Debug, Parser)]
@@ -45,6 +46,35 @@ pub enum Command {
     /// Works on the database that the settings name, and needs no Redis. Give it the servers' settings.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Make credentials of callers, and exit.
+    #[command(subcommand)]
+    Callers(CallersCommand),
+}
+
+/// What can be done about callers.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum CallersCommand {
+    /// Make an API key, and print it with its line for the callers file.
+    ///
+    /// The key is nowhere but in this output; the line has only its hash. A caller may have several keys, so
+    /// that a new one is in use before the old one's line is taken away.
+    New(NewCaller),
+}
+
+/// A caller who gets an API key.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct NewCaller {
+    /// The caller's name: 1 to 128 ASCII letters, digits and `-_.:/`. Logs show it, and idempotency keys
+    /// belong to it.
+    pub name: String,
+
+    /// What the key lets the caller do, separated by commas.
+    #[arg(long, required = true, value_delimiter = ',', value_enum)]
+    pub permissions: Vec<Permission>,
+
+    /// How long the key is good for. For ever by default.
+    #[arg(long, value_parser = humantime::parse_duration)]
+    pub expires_in: Option<Duration>,
 }
 
 /// What can be done about signing keys.
@@ -84,13 +114,18 @@ pub struct SeedArgs {
 /// The settings. Durations are written like `500ms`, `4s`, `1m`.
 #[derive(Clone, Debug, Args)]
 pub struct Config {
-    /// Where gRPC is served. Only loopback addresses are accepted: calls are not authenticated yet.
+    /// Where gRPC is served. Only loopback addresses are accepted without a callers file.
     #[arg(long, global = true, env = "VESTIBULE_LISTEN_ADDRESS", default_value = "127.0.0.1:50051")]
     pub listen_address: SocketAddr,
 
-    /// Where HTTP is served: the JWKS. Only loopback addresses are accepted.
+    /// Where HTTP is served: the JWKS. Only loopback addresses are accepted without a callers file.
     #[arg(long, global = true, env = "VESTIBULE_HTTP_ADDRESS", default_value = "127.0.0.1:9464")]
     pub http_address: SocketAddr,
+
+    /// The file that says who may call, and how they prove it. Read again every 2 seconds. Without it calls
+    /// need no credential.
+    #[arg(long, global = true, env = "VESTIBULE_CALLERS_FILE")]
+    pub callers_file: Option<PathBuf>,
 
     /// What the deployment is for. Part of every id. `live` refuses the embedded default.
     #[arg(long, global = true, env = "VESTIBULE_ENVIRONMENT", value_enum, default_value = "test")]
@@ -203,7 +238,7 @@ pub enum ConfigError {
     #[error("--environment live needs --sealing-key-file")]
     SealingKeyMissing,
     /// An address that others can reach.
-    #[error("--{0} must be a loopback address: calls are not authenticated")]
+    #[error("--{0} must be a loopback address, or --callers-file must say who may call")]
     NotLoopback(&'static str),
     /// Keys that would hardly ever be alone.
     #[error("--jwt-key-period must be at least twice --jwt-key-overlap")]
@@ -235,7 +270,7 @@ impl Config {
     pub fn backend(&self) -> Result<Backend, ConfigError> {
         for (name, address) in [("listen-address", self.listen_address), ("http-address", self.http_address)]
         {
-            if !address.ip().is_loopback() {
+            if self.callers_file.is_none() && !address.ip().is_loopback() {
                 return Err(ConfigError::NotLoopback(name));
             }
         }
@@ -277,6 +312,7 @@ impl Config {
         let Self {
             listen_address,
             http_address,
+            callers_file,
             environment,
             database_url,
             database_max_connections,
@@ -308,6 +344,7 @@ impl Config {
         let lines = [
             ("listen-address", listen_address.to_string()),
             ("http-address", http_address.to_string()),
+            ("callers-file", path(callers_file)),
             ("environment", environment.as_str().to_owned()),
             ("database-url", secret(database_url).to_owned()),
             ("database-max-connections", database_max_connections.to_string()),

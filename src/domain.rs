@@ -20,6 +20,7 @@ pub mod member_update;
 pub mod organization;
 pub mod organization_settings;
 pub mod organization_update;
+pub mod permission;
 pub mod phone_number;
 pub mod rbac;
 pub mod reason;

@@ -12,6 +12,7 @@
 //! | [`config`] | every setting, read once and validated |
 //! | [`telemetry`] | logs |
 //! | [`tokens`] | opaque tokens, signing keys, JWTs |
+//! | [`callers`] | who may call: API keys, JWTs of other issuers, client certificates |
 //! | [`store`] | Postgres, or the embedded SQLite: what was bought |
 //! | [`kv`] | Redis, or the process: intermediate sessions for their ten minutes |
 //! | [`service`] | the use cases |
@@ -29,6 +30,8 @@ pub mod config;
 pub mod telemetry;
 
 pub mod tokens;
+
+pub mod callers;
 
 pub mod store;
 

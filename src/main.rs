@@ -12,7 +12,7 @@ use vestibule::app::healthcheck::healthcheck;
 use vestibule::app::shutdown::Shutdown;
 use vestibule::app::{self, App};
 use vestibule::clock::SystemClock;
-use vestibule::config::{Command, CommandLine, Config, KeysCommand, SeedArgs};
+use vestibule::config::{CallersCommand, Command, CommandLine, Config, KeysCommand, SeedArgs};
 use vestibule::entropy::OsEntropy;
 use vestibule::telemetry::{self, chain};
 
@@ -33,6 +33,7 @@ async fn main() -> ExitCode {
         Command::Healthcheck => health(&config).await,
         Command::Seed(arguments) => seed(&config, arguments).await,
         Command::Keys(command) => keys(&config, &command).await,
+        Command::Callers(command) => callers(&config, &command),
     };
     outcome.unwrap_or_else(|error| {
         tracing::error!(error = chain(&*error), "vestibule stops");
@@ -77,10 +78,18 @@ async fn keys(config: &Config, command: &KeysCommand) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
+fn callers(config: &Config, command: &CallersCommand) -> Outcome {
+    let CallersCommand::New(caller) = command;
+    let told = app::callers::new(config, caller, &SystemClock::new(), &OsEntropy)?;
+    std::io::stdout().write_all(told.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
 fn check_config(config: &Config) -> Outcome {
     config.backend()?;
     std::io::stdout().write_all(config.describe().as_bytes())?;
     Files::read(config)?;
+    app::callers::open(config, Arc::new(SystemClock::new()))?;
     Ok(ExitCode::SUCCESS)
 }
 

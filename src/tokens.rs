@@ -1,7 +1,10 @@
-//! Everything secret that people hold: opaque tokens, and the keys that JWTs are signed with.
+//! Everything secret that people and callers hold: opaque tokens, API keys, JWTs, and the keys that sign them.
 
+pub mod api_key;
+pub mod bearer;
 pub mod cursor;
 pub mod etag;
+mod jws;
 pub mod jwt;
 pub mod opaque;
 pub mod sealing;

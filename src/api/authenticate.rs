@@ -1,59 +1,105 @@
-//! Tells who calls. Credentials come later: until then everybody is the anonymous caller, and the
-//! server listens on loopback only.
+//! Tells who calls, and whether they may: before the message is read, and before anything else is said.
 
 use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures_util::future::Either;
-use http::{Request, Response};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
+use super::access::{self, Access};
 use super::status;
+use crate::callers::{Callers, Presented, Refusal};
 use crate::domain::call::Caller;
 
 /// The metadata by which the published API makes a call as a member, with fewer rights. Ignoring it
 /// would silently give the call full rights.
 const MEMBER_SESSION: [&str; 2] = ["x-stytch-member-session", "x-stytch-member-sessionjwt"];
 
-/// Puts a [`Caller`] into every request.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct AuthenticateLayer;
+/// Puts a [`Caller`] into every request that may go on.
+#[derive(Clone, Debug)]
+pub(super) struct AuthenticateLayer {
+    callers: Arc<Callers>,
+}
+
+impl AuthenticateLayer {
+    pub(super) fn new(callers: Arc<Callers>) -> Self {
+        Self { callers }
+    }
+}
 
 impl<S> Layer<S> for AuthenticateLayer {
     type Service = Authenticate<S>;
 
     fn layer(&self, inner: S) -> Authenticate<S> {
-        Authenticate { inner }
+        Authenticate { callers: Arc::clone(&self.callers), inner }
     }
 }
 
 /// The service of [`AuthenticateLayer`].
 #[derive(Clone, Debug)]
 pub(super) struct Authenticate<S> {
+    callers: Arc<Callers>,
     inner: S,
 }
 
 impl<S> Service<Request<Body>> for Authenticate<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Either<std::future::Ready<Result<Response<Body>, Infallible>>, S::Future>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        if let Some(header) =
-            MEMBER_SESSION.into_iter().find(|header| request.headers().contains_key(*header))
-        {
-            let refused = status::member_session_not_supported(header).into_http();
-            return Either::Left(std::future::ready(Ok(refused)));
-        }
-        request.extensions_mut().insert(Caller::anonymous());
-        Either::Right(self.inner.call(request))
+        // The clone has not been asked whether it is ready; this one has.
+        let clone = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        let callers = Arc::clone(&self.callers);
+        Box::pin(async move {
+            let allowed = allow(&callers, request.uri().path(), request.headers()).await;
+            match allowed {
+                Ok(caller) => {
+                    request.extensions_mut().insert(caller);
+                    inner.call(request).await
+                }
+                Err(refusal) => Ok(refusal.into_http()),
+            }
+        })
     }
+}
+
+/// The caller, who may make this call.
+async fn allow(callers: &Callers, path: &str, headers: &HeaderMap) -> Result<Caller, Status> {
+    let access = access::of(path);
+    if access == Some(Access::Open) {
+        return Ok(Caller::anonymous());
+    }
+    let caller = authenticate(callers, headers).await.map_err(status::not_authenticated)?;
+    tracing::Span::current().record("caller", &caller.name);
+    match access {
+        Some(Access::Needs(permissions)) if !permissions.iter().any(|one| caller.permissions.allow(*one)) => {
+            return Err(status::not_permitted(permissions));
+        }
+        // What does not exist is for whoever serves to tell.
+        _ => {}
+    }
+    let header = MEMBER_SESSION.into_iter().find(|header| headers.contains_key(*header));
+    header.map_or(Ok(caller), |header| Err(status::member_session_not_supported(header)))
+}
+
+async fn authenticate(callers: &Callers, headers: &HeaderMap) -> Result<Caller, Refusal> {
+    let authorization: Vec<_> = headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect();
+    let presented = Presented { authorization: &authorization, ..Presented::default() };
+    let outcome = callers.authenticate(presented).await;
+    outcome.inspect_err(|refusal| tracing::info!(problem = refusal.as_str(), "nobody knows who calls"))
 }

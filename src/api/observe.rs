@@ -128,7 +128,8 @@ where
             rpc.system = "grpc",
             rpc.service = service,
             rpc.method = method,
-            request_id
+            request_id,
+            caller = tracing::field::Empty
         );
         let deadline = deadline(request.headers(), self.layer.max_call_duration);
         let clock = Arc::clone(&self.layer.clock);

@@ -7,6 +7,8 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
+use crate::callers::Refusal;
+use crate::domain::permission::Permission;
 use crate::domain::reason::{Reason, Violation};
 use crate::service::error::Error;
 use crate::telemetry::chain;
@@ -14,6 +16,9 @@ use crate::telemetry::chain;
 /// The most bytes of field violations that an answer carries. Details travel in a header, encoded,
 /// and clients take headers of 8 KiB and more.
 const MAX_VIOLATION_BYTES: usize = 3_000;
+
+/// When the keys of an issuer can probably be read again.
+const ISSUER_BACK: Duration = Duration::from_secs(5);
 
 /// The domain of every reason.
 const DOMAIN: &str = "vestibule";
@@ -62,6 +67,27 @@ pub(super) fn deadline_exceeded() -> Status {
 /// The status of a call to what does not exist, or in an encoding that is not understood.
 pub(super) fn route_not_found() -> Status {
     plain(Code::Unimplemented, Reason::RouteNotFound, "there is no such service, method or encoding")
+}
+
+/// The status of a call whose caller is not known. What is wrong with a credential is told as far as its
+/// holder knows it anyway.
+pub(super) fn not_authenticated(refusal: Refusal) -> Status {
+    let reason = match refusal {
+        Refusal::Malformed => Reason::InvalidAuthorizationHeader,
+        Refusal::IssuerAway => {
+            return retry(Code::Unavailable, Reason::ServerUnavailable, &refusal.to_string(), ISSUER_BACK);
+        }
+        _ => Reason::UnauthorizedCredentials,
+    };
+    plain(Code::Unauthenticated, reason, &refusal.to_string())
+}
+
+/// The status of a call that its caller may not make; one of the permissions would be enough.
+pub(super) fn not_permitted(permissions: &[Permission]) -> Status {
+    let words = permissions.iter().map(|permission| permission.as_str()).collect::<Vec<_>>().join(",");
+    let details = info(Reason::CallerNotPermitted, Code::PermissionDenied, &[("permissions", words)]);
+    let message = "the caller's credential has not the permission that the call needs";
+    Status::with_error_details(Code::PermissionDenied, message, details)
 }
 
 /// The status of a call that carries metadata of another kind of call.

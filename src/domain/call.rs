@@ -1,17 +1,26 @@
 //! Who calls, and what a repeat of the call is recognized by.
 
+use super::permission::Permissions;
+
 /// The service at the other end of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// Its name, unique in the deployment.
     pub name: String,
+    /// What its credential lets it do.
+    pub permissions: Permissions,
+    /// How many calls a second it may make, where that is not the default.
+    pub calls_per_second: Option<u32>,
 }
 
 impl Caller {
+    /// The name of the caller who needs no credential, which no other can have.
+    pub const ANONYMOUS: &'static str = "anonymous";
+
     /// Whoever can reach the loopback interface, as long as no credentials exist.
     #[must_use]
     pub fn anonymous() -> Self {
-        Self { name: "anonymous".to_owned() }
+        Self { name: Self::ANONYMOUS.to_owned(), permissions: Permissions::all(), calls_per_second: None }
     }
 }
 

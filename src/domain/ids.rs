@@ -170,6 +170,8 @@ kinds! {
     ProjectId ProjectKind = "project";
     /// Identifies a signing key: the `kid` of its JWTs.
     KeyId KeyKind = "jwk";
+    /// Identifies an API key of a caller.
+    ApiKeyId ApiKeyKind = "api-key";
     /// Identifies a connected app.
     ConnectedAppId ConnectedAppKind = "connected-app";
     /// Identifies an SSO connection that speaks SAML.

@@ -157,6 +157,9 @@ reasons! {
     InsufficientFactorsForSessionExchange = "INSUFFICIENT_FACTORS_FOR_SESSION_EXCHANGE",
     InvalidPermissionResource = "INVALID_PERMISSION_RESOURCE",
     InvalidPermissionAction = "INVALID_PERMISSION_ACTION",
+    UnauthorizedCredentials = "UNAUTHORIZED_CREDENTIALS",
+    InvalidAuthorizationHeader = "INVALID_AUTHORIZATION_HEADER",
+    CallerNotPermitted = "CALLER_NOT_PERMITTED",
 }
 
 /// One thing that is wrong with one field of a request.

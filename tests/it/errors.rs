@@ -150,6 +150,9 @@ const GOLDEN: &[(&str, &[Code])] = &[
     ("INSUFFICIENT_FACTORS_FOR_SESSION_EXCHANGE", &[Code::FailedPrecondition]),
     ("INVALID_PERMISSION_RESOURCE", &[Code::InvalidArgument]),
     ("INVALID_PERMISSION_ACTION", &[Code::InvalidArgument]),
+    ("UNAUTHORIZED_CREDENTIALS", &[Code::Unauthenticated]),
+    ("INVALID_AUTHORIZATION_HEADER", &[Code::Unauthenticated]),
+    ("CALLER_NOT_PERMITTED", &[Code::PermissionDenied]),
 ];
 
 /// The values of the enum, without the one that is never sent, each with its comment.

@@ -13,10 +13,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("config", &["domain"]),
     ("telemetry", &["config"]),
     ("tokens", &["domain", "clock", "entropy"]),
+    ("callers", &["clock", "domain", "telemetry", "tokens"]),
     ("store", &["domain", "telemetry"]),
     ("kv", &["domain", "clock", "telemetry"]),
     ("service", &["domain", "store", "kv", "tokens", "clock", "entropy", "telemetry"]),
-    ("api", &["pb", "domain", "service", "tokens", "clock", "entropy", "telemetry"]),
+    ("api", &["pb", "domain", "service", "tokens", "callers", "clock", "entropy", "telemetry"]),
     (
         "app",
         &[
@@ -27,6 +28,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "config",
             "telemetry",
             "tokens",
+            "callers",
             "store",
             "kv",
             "service",
@@ -47,7 +49,9 @@ const CRATES: &[(&str, &[&str])] = &[
     ("axum", &["api"]),
     ("jsonwebtoken", &["tokens"]),
     ("aws_lc_rs", &["tokens", "entropy"]),
-    ("tokio", &["kv", "store", "service", "api", "app"]),
+    ("hyper_util", &["callers"]),
+    ("hyper_rustls", &["callers"]),
+    ("tokio", &["callers", "kv", "store", "service", "api", "app"]),
     ("tracing_subscriber", &["telemetry", "config"]),
 ];
 

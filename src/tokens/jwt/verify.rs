@@ -6,13 +6,9 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 use time::OffsetDateTime;
 
@@ -21,14 +17,8 @@ use crate::domain::ids::{Environment, KeyId, MemberId, SessionId};
 use crate::domain::json::JsonObject;
 use crate::domain::jwt_algorithm::JwtAlgorithm;
 use crate::domain::recent::Recent;
+use crate::tokens::jws::{Audience, Compact, Header, LEEWAY, object};
 use crate::tokens::opaque::sha256;
-
-/// How far in the future a JWT may have been issued: the clocks of replicas differ.
-pub const LEEWAY: Duration = Duration::from_mins(1);
-
-/// The longest JWT that is looked at, in bytes. Nearly all have less than 4 KiB; one with hundreds of roles
-/// or tenants may have more, and its session is still known by its token.
-pub const MAX_LENGTH: usize = 32 * 1024;
 
 /// How many signatures a key remembers: at least so many, and at most twice as many, of 32 bytes each.
 const REMEMBERED: usize = 8_192;
@@ -67,10 +57,7 @@ pub enum JwtRefusal {
 pub struct UnverifiedJwt<'a> {
     key_id: KeyId,
     algorithm: JwtAlgorithm,
-    text: &'a str,
-    signed: &'a str,
-    payload: &'a str,
-    signature: &'a str,
+    compact: Compact<'a>,
 }
 
 /// What a JWT that the deployment has signed tells. It may have expired.
@@ -80,16 +67,6 @@ pub struct VerifiedJwt {
     pub session_id: SessionId,
     /// The key that signed it.
     pub key_id: KeyId,
-}
-
-/// The header. Where a key is said to be found (`jwk`, `jku`, `x5u`) is not even read. A member that
-/// stands twice is refused.
-#[derive(Deserialize)]
-struct Header {
-    alg: String,
-    kid: String,
-    /// What must be understood: nothing of the kind is.
-    crit: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -102,13 +79,6 @@ struct Claims {
     exp: Option<i64>,
     #[serde(rename = "https://stytch.com/session")]
     session: Option<JsonObject>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Audience {
-    One(String),
-    Several(Vec<String>),
 }
 
 impl VerifyingKey {
@@ -124,12 +94,12 @@ impl VerifyingKey {
     }
 
     fn verifies(&self, jwt: &UnverifiedJwt<'_>) -> bool {
-        let hash = sha256(jwt.text.as_bytes());
+        let hash = sha256(jwt.compact.text.as_bytes());
         let remembered = || self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         if remembered().get(&hash).is_some() {
             return true;
         }
-        let verified = self.computes(jwt.signature, jwt.signed);
+        let verified = self.computes(jwt.compact.signature, jwt.compact.signed);
         if verified {
             remembered().insert(hash, ());
         }
@@ -157,21 +127,11 @@ impl<'a> UnverifiedJwt<'a> {
     /// # Errors
     /// [`JwtRefusal::Malformed`].
     pub fn parse(text: &'a str, environment: Environment) -> Result<Self, JwtRefusal> {
-        if text.len() > MAX_LENGTH {
-            return Err(JwtRefusal::Malformed);
-        }
-        let (signed, signature) = text.rsplit_once('.').ok_or(JwtRefusal::Malformed)?;
-        let (header, payload) = signed.split_once('.').ok_or(JwtRefusal::Malformed)?;
-        if payload.contains('.') {
-            return Err(JwtRefusal::Malformed);
-        }
-        let header: Header = decoded(header).ok_or(JwtRefusal::Malformed)?;
+        let compact = Compact::parse(text).ok_or(JwtRefusal::Malformed)?;
+        let header: Header = compact.header().ok_or(JwtRefusal::Malformed)?;
         let algorithm = JwtAlgorithm::from_name(&header.alg).ok_or(JwtRefusal::Malformed)?;
         let key_id = KeyId::parse(&header.kid, environment).map_err(|_| JwtRefusal::Malformed)?;
-        if header.crit.is_some() {
-            return Err(JwtRefusal::Malformed);
-        }
-        Ok(Self { key_id, algorithm, text, signed, payload, signature })
+        Ok(Self { key_id, algorithm, compact })
     }
 
     /// The key that is said to have signed it.
@@ -194,7 +154,7 @@ impl<'a> UnverifiedJwt<'a> {
         if self.algorithm != key.algorithm || !key.verifies(self) {
             return Err(JwtRefusal::Malformed);
         }
-        let claims: Claims = decoded(self.payload).ok_or(JwtRefusal::Claims)?;
+        let claims: Claims = object(self.compact.payload).ok_or(JwtRefusal::Claims)?;
         let session_id = claims.check(issuer, now)?;
         Ok(VerifiedJwt { session_id, key_id: self.key_id })
     }
@@ -224,16 +184,6 @@ impl Claims {
         let id = session.get("id").and_then(Value::as_str).ok_or(JwtRefusal::Claims)?;
         SessionId::parse(id, issuer.environment).map_err(|_| JwtRefusal::Claims)
     }
-}
-
-/// A part of a JWT: an object of JSON, in base64url without padding.
-fn decoded<T: for<'de> Deserialize<'de>>(part: &str) -> Option<T> {
-    let bytes = URL_SAFE_NO_PAD.decode(part).ok()?;
-    // A struct would be read from a list of its values too.
-    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
-        return None;
-    }
-    serde_json::from_slice(&bytes).ok()
 }
 
 #[cfg(test)]

@@ -1,0 +1,108 @@
+//! Who may call: the file that says so, and new keys for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::StartError;
+use crate::callers::{self, Callers};
+use crate::clock::Clock;
+use crate::config::{Config, NewCaller};
+use crate::domain::ids::ApiKeyId;
+use crate::entropy::Entropy;
+use crate::telemetry::chain;
+use crate::tokens::api_key::ApiKey;
+
+/// How often failures are summed up.
+const TELL_INTERVAL: Duration = Duration::from_mins(1);
+
+/// Why there is no new key.
+#[derive(Debug, thiserror::Error)]
+pub enum NewKeyError {
+    /// The name.
+    #[error("{0}")]
+    Name(String),
+    /// The time.
+    #[error("--expires-in goes beyond the year 9999")]
+    ExpiresIn,
+}
+
+/// Reads the callers file that the settings name.
+///
+/// # Errors
+/// [`StartError::Callers`].
+pub fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Callers, StartError> {
+    Ok(Callers::open(config.callers_file.as_deref(), config.environment, clock)?)
+}
+
+/// Makes an API key and tells it, with its line for the callers file.
+///
+/// # Errors
+/// [`NewKeyError`].
+pub fn new(
+    config: &Config,
+    caller: &NewCaller,
+    clock: &dyn Clock,
+    entropy: &dyn Entropy,
+) -> Result<String, NewKeyError> {
+    let NewCaller { name, permissions, expires_in } = caller;
+    let now = clock.now();
+    let expires_at = expires_in
+        .map(|duration| {
+            time::Duration::try_from(duration).ok().and_then(|duration| now.checked_add(duration))
+        })
+        .map(|expires_at| expires_at.ok_or(NewKeyError::ExpiresIn))
+        .transpose()?
+        .map(|expires_at| expires_at.replace_nanosecond(0).unwrap_or(expires_at));
+    let key = ApiKey::generate(ApiKeyId::new(entropy.uuid(now)), entropy);
+    let line = callers::key_line(&key, config.environment, name, permissions, expires_at);
+    let line = line.map_err(NewKeyError::Name)?;
+    let key = key.reveal(config.environment);
+    Ok(format!(
+        "The key, which nobody can tell again. The caller sends the metadata `authorization: Bearer` and:\n\
+         {key}\n\nIts line for the callers file:\n{line}\n"
+    ))
+}
+
+/// Reads the callers file and the keys of the issuers again and again.
+pub(super) async fn refresh(callers: Arc<Callers>, stop: CancellationToken) {
+    let mut told = String::new();
+    loop {
+        tokio::select! {
+            () = callers.refresh_issuers() => {}
+            () = stop.cancelled() => return,
+        }
+        tokio::select! {
+            () = tokio::time::sleep(callers::RELOAD_INTERVAL) => {}
+            () = stop.cancelled() => return,
+        }
+        let reloading = Arc::clone(&callers);
+        // Files may be on something slow.
+        let Ok(reloaded) = tokio::task::spawn_blocking(move || reloading.reload()).await else { return };
+        // Once for each fault: it stays until somebody mends it.
+        let fault = reloaded.err().map(|error| chain(&error)).unwrap_or_default();
+        if !fault.is_empty() && fault != told {
+            tracing::error!(error = fault, "the callers file can't be used; the callers stay as they were");
+        }
+        told = fault;
+    }
+}
+
+/// Says every minute how many calls nobody could be found for, if there were any.
+pub(super) async fn tell_failures(callers: Arc<Callers>, stop: CancellationToken) {
+    let mut before: Vec<u64> = Vec::new();
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(TELL_INTERVAL) => {}
+            () = stop.cancelled() => return,
+        }
+        for (index, (refusal, count)) in callers.failures().counts().enumerate() {
+            let more = count - before.get(index).copied().unwrap_or_default();
+            if more > 0 {
+                tracing::warn!(problem = refusal.as_str(), calls = more, "calls were not authenticated");
+            }
+        }
+        before = callers.failures().counts().map(|(_, count)| count).collect();
+    }
+}

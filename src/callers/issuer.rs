@@ -1,0 +1,202 @@
+//! The issuers of the JWTs that callers show, and their keys: read ahead of the calls that need them, kept
+//! while the issuer is away, and asked for once, however many calls need a key that is new.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+
+use super::jwks::{ReadError, Source};
+use crate::clock::Clock;
+use crate::telemetry::chain;
+use crate::tokens::bearer::Jwks;
+
+/// How often keys at a URL are read again. Issuers publish a key for longer than that before they sign with
+/// it; whoever does not costs the first call a wait.
+const URL_INTERVAL: Duration = Duration::from_mins(5);
+
+/// How often keys in a file are read again.
+const FILE_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How soon after a failure keys are asked for again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How soon after the last answer a JWT with an unknown key makes the issuer be asked again: anybody can make
+/// up such JWTs.
+const UNKNOWN_KEY_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long keys are used that could not be read again. A key that the issuer has withdrawn since is believed
+/// for as long.
+const MAX_AGE: Duration = Duration::from_hours(24);
+
+/// How many calls wait for one answer of the issuer. Others are told to come again.
+const MAX_WAITING: usize = 256;
+
+/// What the callers file says of an issuer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct IssuerSettings {
+    /// The `iss` of its JWTs.
+    pub(super) issuer: String,
+    /// What must be in their `aud`.
+    pub(super) audience: String,
+    /// Where its keys are.
+    pub(super) source: Source,
+}
+
+/// The keys of an issuer can't be read from the file that the callers file names.
+#[derive(Debug, thiserror::Error)]
+#[error("the keys of the issuer {issuer} can't be read")]
+pub struct IssuerError {
+    issuer: String,
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// Every issuer by its name.
+#[derive(Debug)]
+pub(super) struct Issuers(HashMap<String, Arc<Issuer>>);
+
+/// An issuer, and its keys as far as they are known.
+#[derive(Debug)]
+pub(super) struct Issuer {
+    settings: IssuerSettings,
+    keys: RwLock<Option<Read>>,
+    /// Held by whoever reads the keys; when that was last tried.
+    tried: Mutex<Option<Duration>>,
+    waiting: AtomicUsize,
+}
+
+#[derive(Clone, Debug)]
+struct Read {
+    keys: Arc<Jwks>,
+    at: Duration,
+}
+
+/// The keys to verify a JWT with.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// The one it names is among them.
+    Keys(Arc<Jwks>),
+    /// The issuer has no such key.
+    NoSuchKey,
+    /// The issuer's keys are not known.
+    Away,
+}
+
+impl Issuers {
+    /// Takes over what is known of those that have not changed, and reads the keys of others where they are in
+    /// files.
+    pub(super) fn open(settings: Vec<IssuerSettings>, before: Option<&Self>) -> Result<Self, IssuerError> {
+        let open = |settings: IssuerSettings| {
+            let known = before.and_then(|before| before.0.get(&settings.issuer));
+            let issuer = match known.filter(|known| known.settings == settings) {
+                Some(known) => Arc::clone(known),
+                None => Arc::new(Issuer::open(settings)?),
+            };
+            Ok((issuer.settings.issuer.clone(), issuer))
+        };
+        Ok(Self(settings.into_iter().map(open).collect::<Result<_, _>>()?))
+    }
+
+    pub(super) fn get(&self, issuer: &str) -> Option<&Issuer> {
+        self.0.get(issuer).map(AsRef::as_ref)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Issuer> {
+        self.0.values().map(AsRef::as_ref)
+    }
+}
+
+impl Issuer {
+    fn open(settings: IssuerSettings) -> Result<Self, IssuerError> {
+        let read = settings
+            .source
+            .read_file()
+            .transpose()
+            .map_err(|error| IssuerError { issuer: settings.issuer.clone(), source: Box::new(error) })?;
+        // Of an unknown age: the next look reads them again.
+        let keys = read.map(|keys| Read { keys: Arc::new(keys), at: Duration::ZERO });
+        Ok(Self { settings, keys: RwLock::new(keys), tried: Mutex::new(None), waiting: AtomicUsize::new(0) })
+    }
+
+    pub(super) fn settings(&self) -> &IssuerSettings {
+        &self.settings
+    }
+
+    /// The keys, read anew if the one that is wanted is not among them.
+    pub(super) async fn keys_with(&self, key_id: &str, clock: &dyn Clock) -> Found {
+        match self.known(clock) {
+            Some(read) if read.keys.has(key_id) => return Found::Keys(read.keys),
+            _ => {}
+        }
+        let Some(_waiting) = Waiting::begin(&self.waiting) else {
+            return Found::Away;
+        };
+        let mut tried = self.tried.lock().await;
+        // Whoever held the lock before may have read them.
+        let known = self.known(clock);
+        let recently = tried.is_some_and(|tried| clock.monotonic() < tried + UNKNOWN_KEY_INTERVAL);
+        let missing = known.as_ref().is_none_or(|read| !read.keys.has(key_id));
+        if missing && !recently {
+            self.read(&mut tried, clock).await;
+        }
+        match self.known(clock) {
+            Some(read) if read.keys.has(key_id) => Found::Keys(read.keys),
+            Some(_) => Found::NoSuchKey,
+            None => Found::Away,
+        }
+    }
+
+    /// Reads the keys if it is time.
+    pub(super) async fn refresh_if_due(&self, clock: &dyn Clock) {
+        let interval = match self.settings.source {
+            Source::File(_) => FILE_INTERVAL,
+            Source::Url { .. } => URL_INTERVAL,
+        };
+        let mut tried = self.tried.lock().await;
+        let now = clock.monotonic();
+        let fresh = self.known(clock).is_some_and(|read| tried.is_some() && now < read.at + interval);
+        if !fresh && tried.is_none_or(|tried| now >= tried + RETRY_INTERVAL.min(interval)) {
+            self.read(&mut tried, clock).await;
+        }
+    }
+
+    fn known(&self, clock: &dyn Clock) -> Option<Read> {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner).clone();
+        keys.filter(|read| clock.monotonic() < read.at + MAX_AGE)
+    }
+
+    /// Reads the keys. `tried` is set first: a call that is cancelled meanwhile counts as an attempt.
+    async fn read(&self, tried: &mut Option<Duration>, clock: &dyn Clock) {
+        *tried = Some(clock.monotonic());
+        match self.settings.source.read().await {
+            Ok(keys) => {
+                let read = Read { keys: Arc::new(keys), at: clock.monotonic() };
+                *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Some(read);
+            }
+            Err(error) => self.warn(&error),
+        }
+    }
+
+    fn warn(&self, error: &ReadError) {
+        let issuer = &self.settings.issuer;
+        tracing::warn!(issuer, error = chain(error), "the keys of an issuer could not be read; trying again");
+    }
+}
+
+/// One of the calls that wait for an issuer.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn begin(count: &'a AtomicUsize) -> Option<Self> {
+        let waiting = Self(count);
+        (count.fetch_add(1, Ordering::Relaxed) < MAX_WAITING).then_some(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -3,6 +3,7 @@
 
 mod access;
 mod authenticate;
+mod capacity;
 mod discovery_service;
 mod enums;
 mod http;
@@ -72,6 +73,8 @@ pub struct Api {
     pub entropy: Arc<dyn Entropy>,
     /// The longest that a call may take.
     pub max_call_duration: Duration,
+    /// How many calls are worked on at once.
+    pub max_calls_in_flight: usize,
 }
 
 /// The services, as health checks name them, and whether each needs the keeper of intermediate
@@ -107,6 +110,11 @@ impl Api {
         H::Future: Send + 'static,
     {
         let routes = self.routes(health)?;
+        let capacity = capacity::CapacityLayer::new(
+            self.max_calls_in_flight,
+            MAX_MESSAGE_BYTES,
+            Arc::clone(&self.entropy),
+        );
         Server::builder()
             .http2_keepalive_interval(Some(KEEP_ALIVE.0))
             .http2_keepalive_timeout(Some(KEEP_ALIVE.1))
@@ -115,6 +123,7 @@ impl Api {
             .layer(MapResponseLayer::new(|response: ::http::Response<_>| response.map(Body::new)))
             .layer(CatchPanicLayer::custom(status::panicked))
             .layer(authenticate::AuthenticateLayer::new(Arc::clone(&self.callers)))
+            .layer(capacity)
             .add_routes(routes)
             .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), shutdown)
             .await?;

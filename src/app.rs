@@ -174,6 +174,7 @@ impl App {
             clock: Arc::clone(&clock),
             entropy,
             max_call_duration: config.max_call_duration,
+            max_calls_in_flight: usize::from(config.max_calls_in_flight),
         };
         let Config { lame_duck, drain_timeout, .. } = *config;
         Ok(Self { api, store, keeper, clock, tasks, data_dir, lame_duck, drain_timeout })

@@ -198,6 +198,13 @@ pub struct Config {
           value_parser = max_call_duration)]
     pub max_call_duration: Duration,
 
+    /// How many calls are worked on at once. Others are sent away with UNAVAILABLE and a time to come again. A
+    /// quarter, at least one, is for searches alone. At what two cores can do, 256 calls are some 100 ms of
+    /// work. 4 to 65535.
+    #[arg(long, global = true, env = "VESTIBULE_MAX_CALLS_IN_FLIGHT", default_value_t = 256,
+          value_parser = clap::value_parser!(u16).range(4..))]
+    pub max_calls_in_flight: u16,
+
     /// How long the server goes on answering after the first SIGTERM while it reports `NOT_SERVING`,
     /// so that load balancers notice.
     #[arg(long, global = true, env = "VESTIBULE_LAME_DUCK", default_value = "0s", value_parser = humantime::parse_duration)]
@@ -328,6 +335,7 @@ impl Config {
             rbac_policy_file,
             claim_lease,
             max_call_duration,
+            max_calls_in_flight,
             lame_duck,
             drain_timeout,
             log_format,
@@ -360,6 +368,7 @@ impl Config {
             ("rbac-policy-file", path(rbac_policy_file)),
             ("claim-lease", duration(claim_lease)),
             ("max-call-duration", duration(max_call_duration)),
+            ("max-calls-in-flight", max_calls_in_flight.to_string()),
             ("lame-duck", duration(lame_duck)),
             ("drain-timeout", duration(drain_timeout)),
             ("log-format", format!("{log_format:?}").to_lowercase()),

@@ -4,7 +4,7 @@ use prost::Message;
 use tonic::{Request, Status};
 
 use super::status;
-use crate::domain::call::{Call, Caller, Idempotency};
+use crate::domain::call::{Call, Caller, Idempotency, Slot};
 use crate::domain::reason::{Reason, Violation};
 use crate::service::error::Error;
 use crate::tokens::opaque::sha256;
@@ -46,7 +46,8 @@ pub(super) fn call<T: Message>(request: &Request<T>, method: &'static str) -> Re
         }
         (Some(_), Some(_)) => return Err(invalid_key()),
     };
-    Ok(Call { caller, request_id: request_id(request), idempotency })
+    let slot = request.extensions().get::<Slot>().cloned().unwrap_or_default();
+    Ok(Call { caller, request_id: request_id(request), idempotency, slot })
 }
 
 fn is_key(key: &str) -> bool {

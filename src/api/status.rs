@@ -90,6 +90,22 @@ pub(super) fn not_permitted(permissions: &[Permission]) -> Status {
     Status::with_error_details(Code::PermissionDenied, message, details)
 }
 
+/// The status of a call that was sent away because too much is being worked on.
+pub(super) fn shed(retry_after: Duration) -> Status {
+    let message = "the service is working on as much as it can";
+    retry(Code::Unavailable, Reason::ServerUnavailable, message, retry_after)
+}
+
+/// The status of a message that is larger than is accepted.
+pub(super) fn too_large() -> Status {
+    plain(Code::ResourceExhausted, Reason::RequestTooLarge, "the message is larger than the service accepts")
+}
+
+/// The status of a message that can't be read.
+pub(super) fn broken_message() -> Status {
+    plain(Code::InvalidArgument, Reason::BadRequest, "the message can't be decoded")
+}
+
 /// The status of a call that carries metadata of another kind of call.
 pub(super) fn member_session_not_supported(header: &'static str) -> Status {
     let metadata = [("header", header.to_owned())];
@@ -117,12 +133,8 @@ pub(super) fn normalized(status: Status) -> Status {
     }
     let mut proper = match status.code() {
         // The transport reports what it can't decode as internal.
-        Code::Internal | Code::InvalidArgument => {
-            plain(Code::InvalidArgument, Reason::BadRequest, "the message can't be decoded")
-        }
-        Code::OutOfRange | Code::ResourceExhausted => {
-            plain(Code::ResourceExhausted, Reason::RequestTooLarge, "the message is larger than 4 MiB")
-        }
+        Code::Internal | Code::InvalidArgument => broken_message(),
+        Code::OutOfRange | Code::ResourceExhausted => too_large(),
         Code::Unimplemented => route_not_found(),
         Code::Cancelled | Code::DeadlineExceeded => deadline_exceeded(),
         // Health checks and reflection answer for themselves.

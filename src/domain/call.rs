@@ -1,5 +1,9 @@
 //! Who calls, and what a repeat of the call is recognized by.
 
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
 use super::permission::Permissions;
 
 /// The service at the other end of a call.
@@ -33,6 +37,26 @@ pub struct Call {
     pub request_id: String,
     /// Set when the caller wants a repeat to get the first answer again.
     pub idempotency: Option<Idempotency>,
+    /// What the call takes up. Work that goes on without the caller keeps it.
+    pub slot: Slot,
+}
+
+/// A place among the calls that are worked on at once: free again when the last clone is gone.
+#[derive(Clone, Default)]
+pub struct Slot(Option<Arc<dyn Any + Send + Sync>>);
+
+impl Slot {
+    /// Whatever it is that gives the place back when it is dropped.
+    #[must_use]
+    pub fn new(place: impl Any + Send + Sync) -> Self {
+        Self(Some(Arc::new(place)))
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(if self.0.is_some() { "Slot(taken)" } else { "Slot(none)" })
+    }
 }
 
 /// Recognizes a repeat: bound to the caller by the [`Call`] around it, to the method and to the

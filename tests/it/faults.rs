@@ -24,8 +24,8 @@ use crate::harness::supervised::Patience;
 use crate::harness::{Harness, Setup, Stage};
 
 type Creation = pb::DiscoveryServiceCreateOrganizationRequest;
-type Created = pb::DiscoveryServiceCreateOrganizationResponse;
-type Answer = Result<Response<Created>, Status>;
+pub(crate) type Created = pb::DiscoveryServiceCreateOrganizationResponse;
+pub(crate) type Answer = Result<Response<Created>, Status>;
 
 /// The shortest lease: tests that wait for its end wait three seconds.
 const LEASE: Duration = Duration::from_secs(3);

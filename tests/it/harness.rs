@@ -112,8 +112,11 @@ pub(crate) struct Setup {
 impl Setup {
     fn new(flags: &[&str]) -> Self {
         let flags = [&["vestibule"], flags].concat();
+        let mut config = CommandLine::parse_from(flags).config;
+        // Races begin more calls at once than a server works on by default.
+        config.max_calls_in_flight = u16::MAX;
         Self {
-            config: CommandLine::parse_from(flags).config,
+            config,
             entropy: Arc::new(OsEntropy),
             clock: Arc::new(ManualClock::starting_now()),
             stage: None,

@@ -20,6 +20,7 @@ mod logs;
 mod member_service;
 mod migrations;
 mod organization_service;
+mod overload;
 mod plans;
 mod process;
 mod races;

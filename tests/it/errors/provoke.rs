@@ -236,6 +236,9 @@ pub(super) async fn provoke(t: &Harness, reason: R) -> Vec<Status> {
         R::InsufficientFactorsForSessionExchange => logins::nothing_goes_along(t).await,
         R::InvalidPermissionResource => permitting(t, None, "?", "delete").await,
         R::InvalidPermissionAction => permitting(t, None, "nothing", "*").await,
+        R::UnauthorizedCredentials => servers::as_a_caller(&[]).await,
+        R::InvalidAuthorizationHeader => servers::as_a_caller(&[("authorization", "Bearer")]).await,
+        R::CallerNotPermitted => servers::as_a_caller(&[("authorization", servers::READER)]).await,
     };
     vec![one]
 }

@@ -48,7 +48,7 @@ fn main() {
 }
 
 async fn measure() {
-    let server = Server::start().await;
+    let server = Server::with(&[]).await;
     let statements = [
         server.statement_of(Call::CreateOrganization).await,
         server.statement_of(Call::DiscoveryCreateOrganization).await,

@@ -35,7 +35,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) async fn start() -> Self {
+    /// With settings beside those of the servers.
+    pub(crate) async fn with(settings: &[&str]) -> Self {
         let postgres = PostgresServer::start(Durability::Default).await;
         let redis = RedisServer::start().await;
         let admin = Database::connect(postgres.url("postgres")).await.unwrap();
@@ -46,7 +47,7 @@ impl Server {
         let directory = directory.to_str().unwrap();
         let flags =
             ["vestibule", "--database-url", &url, "--redis-url", &redis.url(), "--data-dir", directory];
-        let config = CommandLine::parse_from(flags).config;
+        let config = CommandLine::parse_from([&flags[..], settings].concat()).config;
         let app = App::build(&config, Arc::new(SystemClock::new()), Arc::new(OsEntropy)).await.unwrap();
         let mut tasks = JoinSet::new();
         let (grpc, http) = (listen().await, listen().await);

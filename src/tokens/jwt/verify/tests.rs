@@ -1,3 +1,7 @@
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{EncodingKey, Header as Sent, encode};
 use proptest::prelude::*;
 use serde_json::json;
@@ -7,6 +11,7 @@ use uuid::Uuid;
 use super::*;
 use crate::domain::ids::ProjectId;
 use crate::entropy::OsEntropy;
+use crate::tokens::jws::MAX_LENGTH;
 use crate::tokens::jwt::{SigningKey, generate};
 use crate::tokens::sealing::SealingKey;
 

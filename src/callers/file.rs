@@ -63,21 +63,21 @@ struct CallerLine {
 }
 
 #[derive(Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with id and secret_sha256")]
 struct ApiKeyMember {
     id: String,
     secret_sha256: String,
 }
 
 #[derive(Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with issuer and subject")]
 struct JwtMember {
     issuer: String,
     subject: String,
 }
 
 #[derive(Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with dns or uri")]
 struct CertificateMember {
     #[serde(skip_serializing_if = "Option::is_none")]
     dns: Option<String>,
@@ -235,7 +235,15 @@ fn json<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, String> {
     if !text.starts_with('{') {
         return Err("it is not a JSON object".to_owned());
     }
-    serde_json::from_str(text).map_err(|error| error.to_string())
+    serde_json::from_str(text).map_err(|error| fault(&error))
+}
+
+/// What was expected where, without what is there: it may be a key that somebody pasted.
+fn fault(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+    let what = what.rsplit_once(", expected ").map_or(what, |(_, expected)| expected);
+    format!("column {}: {what}", error.column())
 }
 
 fn check_name(name: &str) -> Result<(), String> {

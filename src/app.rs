@@ -119,8 +119,9 @@ impl App {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, StartError> {
         let backend = config.backend()?;
+        let tasks = TaskTracker::new();
         let Files { sealing_key: named, common_domains, rbac } = Files::read(config)?;
-        let callers = Arc::new(callers::open(config, Arc::clone(&clock))?);
+        let callers = Arc::new(callers::open(config, Arc::clone(&clock), tasks.clone())?);
         let embedded = matches!(backend, Backend::Embedded);
         let data_dir = (embedded || config.sealing_key_file.is_none())
             .then(|| DataDir::open(&config.data_dir, embedded))
@@ -145,7 +146,6 @@ impl App {
         })
         .await?;
         let keeper = keeper(&backend, project, &clock).await?;
-        let tasks = TaskTracker::new();
         let issuer = config
             .jwt_issuer
             .clone()
@@ -197,7 +197,8 @@ impl App {
         let stop_listening = CancellationToken::new();
         let background = TaskTracker::new();
         background.spawn(readiness::watch(reporter.clone(), store.clone(), keeper, shutdown.soft.clone()));
-        background.spawn(callers::refresh(Arc::clone(&api.callers), shutdown.soft.clone()));
+        background.spawn(callers::reload(Arc::clone(&api.callers), shutdown.soft.clone()));
+        background.spawn(callers::refresh_issuers(Arc::clone(&api.callers), shutdown.soft.clone()));
         background.spawn(callers::tell_failures(Arc::clone(&api.callers), shutdown.soft.clone()));
         background.spawn(background::refresh_keys(api.service.clone(), shutdown.soft.clone()));
         background.spawn(background::sweep(store.clone(), clock, shutdown.soft.clone()));

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use tokio_util::task::TaskTracker;
+
 use crate::clock::Clock;
 use crate::domain::call::Caller;
 use crate::domain::ids::Environment;
@@ -156,6 +158,8 @@ pub struct Callers {
     registered: Option<Registered>,
     clock: Arc<dyn Clock>,
     environment: Environment,
+    /// Reading an issuer's keys goes on when the call is gone that asked for them.
+    tasks: TaskTracker,
     failures: Failures,
 }
 
@@ -174,7 +178,7 @@ struct Known {
 }
 
 impl Callers {
-    /// Reads the callers file and what it names. Issuers whose keys are at a URL are asked later.
+    /// Reads the callers file and what it names. Issuers whose keys are at a URL are asked later, in `tasks`.
     ///
     /// # Errors
     /// [`CallersError`].
@@ -182,17 +186,18 @@ impl Callers {
         file: Option<&Path>,
         environment: Environment,
         clock: Arc<dyn Clock>,
+        tasks: TaskTracker,
     ) -> Result<Self, CallersError> {
         let registered = file
             .map(|path| {
-                let known = read(path, environment, None)?;
+                let known = understand(read(path)?, path, environment, None, clock.monotonic())?;
                 Ok::<_, CallersError>(Registered {
                     path: path.to_owned(),
                     known: RwLock::new(Arc::new(known)),
                 })
             })
             .transpose()?;
-        Ok(Self { registered, clock, environment, failures: Failures::default() })
+        Ok(Self { registered, clock, environment, tasks, failures: Failures::default() })
     }
 
     /// Whether callers must show who they are.
@@ -238,7 +243,7 @@ impl Callers {
         }
         let jwt = UnverifiedBearer::parse(credential).ok_or(Refusal::Malformed)?;
         let issuer = known.issuers.get(jwt.issuer()).ok_or(Refusal::UnknownIssuer)?;
-        let keys = match issuer.keys_with(jwt.key_id(), &*self.clock).await {
+        let keys = match issuer.keys_with(jwt.key_id(), &self.clock, &self.tasks).await {
             Found::Keys(keys) => keys,
             Found::NoSuchKey => return Err(Refusal::Signature),
             Found::Away => return Err(Refusal::IssuerAway),
@@ -255,10 +260,12 @@ impl Callers {
         let Some(registered) = &self.registered else {
             return Ok(());
         };
-        let before = registered.known();
-        let known = read(&registered.path, self.environment, Some(&before))?;
-        if known.text != before.text {
-            *registered.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(known);
+        let Registered { path, known } = registered;
+        let (before, text) = (registered.known(), read(path)?);
+        if text != before.text {
+            let issuers = Some(&before.issuers);
+            let new = understand(text, path, self.environment, issuers, self.clock.monotonic())?;
+            *known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
             tracing::info!("the callers file has changed and is in use");
         }
         Ok(())
@@ -282,12 +289,20 @@ impl Registered {
     }
 }
 
-fn read(path: &Path, environment: Environment, before: Option<&Known>) -> Result<Known, CallersError> {
-    let unreadable = |source| CallersError::Read { path: path.to_owned(), source };
-    let text = bounded(path, MAX_FILE_BYTES).map_err(unreadable)?;
+fn read(path: &Path) -> Result<String, CallersError> {
+    bounded(path, MAX_FILE_BYTES).map_err(|source| CallersError::Read { path: path.to_owned(), source })
+}
+
+fn understand(
+    text: String,
+    path: &Path,
+    environment: Environment,
+    before: Option<&Issuers>,
+    now: Duration,
+) -> Result<Known, CallersError> {
     let unusable = |source| CallersError::File { path: path.to_owned(), source };
     let (directory, issuers) = file::parse(&text, environment).map_err(unusable)?;
-    let issuers = Issuers::open(issuers, before.map(|before| &before.issuers))?;
+    let issuers = Issuers::open(issuers, before, now)?;
     Ok(Known { text, directory, issuers })
 }
 

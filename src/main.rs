@@ -89,7 +89,7 @@ fn check_config(config: &Config) -> Outcome {
     config.backend()?;
     std::io::stdout().write_all(config.describe().as_bytes())?;
     Files::read(config)?;
-    app::callers::open(config, Arc::new(SystemClock::new()))?;
+    app::callers::open(config, Arc::new(SystemClock::new()), TaskTracker::new())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::StartError;
 use crate::callers::{self, Callers};
@@ -28,12 +29,12 @@ pub enum NewKeyError {
     ExpiresIn,
 }
 
-/// Reads the callers file that the settings name.
+/// Reads the callers file that the settings name. What calls begin that outlives them runs in `tasks`.
 ///
 /// # Errors
 /// [`StartError::Callers`].
-pub fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Callers, StartError> {
-    Ok(Callers::open(config.callers_file.as_deref(), config.environment, clock)?)
+pub fn open(config: &Config, clock: Arc<dyn Clock>, tasks: TaskTracker) -> Result<Callers, StartError> {
+    Ok(Callers::open(config.callers_file.as_deref(), config.environment, clock, tasks)?)
 }
 
 /// Makes an API key and tells it, with its line for the callers file.
@@ -65,14 +66,24 @@ pub fn new(
     ))
 }
 
-/// Reads the callers file and the keys of the issuers again and again.
-pub(super) async fn refresh(callers: Arc<Callers>, stop: CancellationToken) {
+/// Reads the keys of the issuers again and again.
+pub(super) async fn refresh_issuers(callers: Arc<Callers>, stop: CancellationToken) {
+    let refreshing = async {
+        loop {
+            callers.refresh_issuers().await;
+            tokio::time::sleep(callers::RELOAD_INTERVAL).await;
+        }
+    };
+    tokio::select! {
+        () = refreshing => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+/// Reads the callers file again and again. An issuer that is slow does not hold this up.
+pub(super) async fn reload(callers: Arc<Callers>, stop: CancellationToken) {
     let mut told = String::new();
     loop {
-        tokio::select! {
-            () = callers.refresh_issuers() => {}
-            () = stop.cancelled() => return,
-        }
         tokio::select! {
             () = tokio::time::sleep(callers::RELOAD_INTERVAL) => {}
             () = stop.cancelled() => return,

@@ -1,7 +1,6 @@
 //! Reading a document over HTTP.
 
 use std::io::Cursor;
-use std::time::Duration;
 
 use http::header::{ACCEPT, AUTHORIZATION};
 use http::{HeaderValue, Request, StatusCode};
@@ -15,9 +14,6 @@ use rustls::{ClientConfig, RootCertStore};
 use url::Url;
 
 use super::jwks::MAX_BYTES;
-
-/// How long an answer may take, from the first packet to the last byte.
-const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why there is no document.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +35,7 @@ pub(super) enum FetchError {
     Encoding,
 }
 
-/// Reads what is at a URL, over a connection of its own.
+/// Reads what is at a URL, over a connection of its own. Bounded in size; the time is the caller's to bound.
 pub(super) async fn get(
     url: &Url,
     authorities: Option<&str>,
@@ -59,18 +55,12 @@ pub(super) async fn get(
         request = request.header(AUTHORIZATION, value);
     }
     let request = request.body(Empty::new()).map_err(|_| FetchError::Request)?;
-    let reading = async {
-        let answer = client.request(request).await.map_err(|error| FetchError::Transport(Box::new(error)))?;
-        if answer.status() != StatusCode::OK {
-            return Err(FetchError::Status(answer.status()));
-        }
-        let body =
-            Limited::new(answer.into_body(), MAX_BYTES).collect().await.map_err(FetchError::Transport)?;
-        String::from_utf8(body.to_bytes().into()).map_err(|_| FetchError::Encoding)
-    };
-    tokio::time::timeout(TIMEOUT, reading)
-        .await
-        .unwrap_or_else(|late| Err(FetchError::Transport(Box::new(late))))
+    let answer = client.request(request).await.map_err(|error| FetchError::Transport(Box::new(error)))?;
+    if answer.status() != StatusCode::OK {
+        return Err(FetchError::Status(answer.status()));
+    }
+    let body = Limited::new(answer.into_body(), MAX_BYTES).collect().await.map_err(FetchError::Transport)?;
+    String::from_utf8(body.to_bytes().into()).map_err(|_| FetchError::Encoding)
 }
 
 fn tls(authorities: Option<&str>) -> Result<ClientConfig, FetchError> {

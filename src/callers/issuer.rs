@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
+use tokio_util::task::TaskTracker;
 
 use super::jwks::{ReadError, Source};
 use crate::clock::Clock;
@@ -23,8 +24,8 @@ const FILE_INTERVAL: Duration = Duration::from_secs(2);
 /// How soon after a failure keys are asked for again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How soon after the last answer a JWT with an unknown key makes the issuer be asked again: anybody can make
-/// up such JWTs.
+/// How soon after it was asked a JWT with an unknown key makes the issuer be asked again: anybody can make up
+/// such JWTs.
 const UNKNOWN_KEY_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How long keys are used that could not be read again. A key that the issuer has withdrawn since is believed
@@ -63,13 +64,14 @@ pub(super) struct Issuer {
     settings: IssuerSettings,
     keys: RwLock<Option<Read>>,
     /// Held by whoever reads the keys; when that was last tried.
-    tried: Mutex<Option<Duration>>,
+    tried: Arc<Mutex<Option<Duration>>>,
     waiting: AtomicUsize,
 }
 
 #[derive(Clone, Debug)]
 struct Read {
     keys: Arc<Jwks>,
+    text: Arc<str>,
     at: Duration,
 }
 
@@ -87,20 +89,24 @@ pub(super) enum Found {
 impl Issuers {
     /// Takes over what is known of those that have not changed, and reads the keys of others where they are in
     /// files.
-    pub(super) fn open(settings: Vec<IssuerSettings>, before: Option<&Self>) -> Result<Self, IssuerError> {
+    pub(super) fn open(
+        settings: Vec<IssuerSettings>,
+        before: Option<&Self>,
+        now: Duration,
+    ) -> Result<Self, IssuerError> {
         let open = |settings: IssuerSettings| {
             let known = before.and_then(|before| before.0.get(&settings.issuer));
             let issuer = match known.filter(|known| known.settings == settings) {
                 Some(known) => Arc::clone(known),
-                None => Arc::new(Issuer::open(settings)?),
+                None => Arc::new(Issuer::open(settings, now)?),
             };
             Ok((issuer.settings.issuer.clone(), issuer))
         };
         Ok(Self(settings.into_iter().map(open).collect::<Result<_, _>>()?))
     }
 
-    pub(super) fn get(&self, issuer: &str) -> Option<&Issuer> {
-        self.0.get(issuer).map(AsRef::as_ref)
+    pub(super) fn get(&self, issuer: &str) -> Option<&Arc<Issuer>> {
+        self.0.get(issuer)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Issuer> {
@@ -109,39 +115,45 @@ impl Issuers {
 }
 
 impl Issuer {
-    fn open(settings: IssuerSettings) -> Result<Self, IssuerError> {
-        let read = settings
-            .source
-            .read_file()
-            .transpose()
+    fn open(settings: IssuerSettings, now: Duration) -> Result<Self, IssuerError> {
+        let read = || settings.source.read_file()?.map(|text| Read::parse(&text, None, now)).transpose();
+        let keys = read()
             .map_err(|error| IssuerError { issuer: settings.issuer.clone(), source: Box::new(error) })?;
-        // Of an unknown age: the next look reads them again.
-        let keys = read.map(|keys| Read { keys: Arc::new(keys), at: Duration::ZERO });
-        Ok(Self { settings, keys: RwLock::new(keys), tried: Mutex::new(None), waiting: AtomicUsize::new(0) })
+        Ok(Self { settings, keys: RwLock::new(keys), tried: Arc::default(), waiting: AtomicUsize::new(0) })
     }
 
     pub(super) fn settings(&self) -> &IssuerSettings {
         &self.settings
     }
 
-    /// The keys, read anew if the one that is wanted is not among them.
-    pub(super) async fn keys_with(&self, key_id: &str, clock: &dyn Clock) -> Found {
-        match self.known(clock) {
+    /// The keys, read anew if the one that is wanted is not among them: by a task of its own, so that nobody
+    /// can keep the keys from everybody by asking and hanging up.
+    pub(super) async fn keys_with(
+        self: &Arc<Self>,
+        key_id: &str,
+        clock: &Arc<dyn Clock>,
+        tasks: &TaskTracker,
+    ) -> Found {
+        match self.known(&**clock) {
             Some(read) if read.keys.has(key_id) => return Found::Keys(read.keys),
             _ => {}
         }
         let Some(_waiting) = Waiting::begin(&self.waiting) else {
             return Found::Away;
         };
-        let mut tried = self.tried.lock().await;
+        let mut tried = Arc::clone(&self.tried).lock_owned().await;
         // Whoever held the lock before may have read them.
-        let known = self.known(clock);
+        let known = self.known(&**clock);
         let recently = tried.is_some_and(|tried| clock.monotonic() < tried + UNKNOWN_KEY_INTERVAL);
         let missing = known.as_ref().is_none_or(|read| !read.keys.has(key_id));
         if missing && !recently {
-            self.read(&mut tried, clock).await;
+            let (issuer, clock) = (Arc::clone(self), Arc::clone(clock));
+            let reading = tasks.spawn(async move { issuer.read(&mut tried, &*clock).await });
+            if reading.await.is_err() {
+                return Found::Away;
+            }
         }
-        match self.known(clock) {
+        match self.known(&**clock) {
             Some(read) if read.keys.has(key_id) => Found::Keys(read.keys),
             Some(_) => Found::NoSuchKey,
             None => Found::Away,
@@ -156,6 +168,7 @@ impl Issuer {
         };
         let mut tried = self.tried.lock().await;
         let now = clock.monotonic();
+        // What was read before anybody tried was read at the start, which may be long ago.
         let fresh = self.known(clock).is_some_and(|read| tried.is_some() && now < read.at + interval);
         if !fresh && tried.is_none_or(|tried| now >= tried + RETRY_INTERVAL.min(interval)) {
             self.read(&mut tried, clock).await;
@@ -167,14 +180,13 @@ impl Issuer {
         keys.filter(|read| clock.monotonic() < read.at + MAX_AGE)
     }
 
-    /// Reads the keys. `tried` is set first: a call that is cancelled meanwhile counts as an attempt.
+    /// Reads the keys. `tried` is set first: what is cancelled meanwhile counts as an attempt.
     async fn read(&self, tried: &mut Option<Duration>, clock: &dyn Clock) {
         *tried = Some(clock.monotonic());
-        match self.settings.source.read().await {
-            Ok(keys) => {
-                let read = Read { keys: Arc::new(keys), at: clock.monotonic() };
-                *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Some(read);
-            }
+        let before = self.keys.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let text = self.settings.source.read().await;
+        match text.and_then(|text| Read::parse(&text, before, clock.monotonic())) {
+            Ok(read) => *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Some(read),
             Err(error) => self.warn(&error),
         }
     }
@@ -182,6 +194,16 @@ impl Issuer {
     fn warn(&self, error: &ReadError) {
         let issuer = &self.settings.issuer;
         tracing::warn!(issuer, error = chain(error), "the keys of an issuer could not be read; trying again");
+    }
+}
+
+impl Read {
+    /// Keys that have not changed stay, with the signatures that they remember.
+    fn parse(text: &str, before: Option<Self>, at: Duration) -> Result<Self, ReadError> {
+        if let Some(before) = before.filter(|before| *before.text == *text) {
+            return Ok(Self { at, ..before });
+        }
+        Ok(Self { keys: Arc::new(Jwks::parse(text)?), text: text.into(), at })
     }
 }
 

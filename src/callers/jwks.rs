@@ -1,14 +1,18 @@
 //! Where the keys of an issuer are.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use url::Url;
 
 use super::{bounded, fetch};
-use crate::tokens::bearer::{Jwks, JwksError};
+use crate::tokens::bearer::JwksError;
 
 /// The largest JWKS that is read, in bytes: some hundreds of keys.
 pub(super) const MAX_BYTES: usize = 256 * 1024;
+
+/// How long reading may take, from the first file to the last byte of an answer.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Where the keys are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +32,8 @@ pub(super) enum Source {
 
 /// What the files that a source names have in them.
 enum Files {
-    /// The keys.
-    Keys(Jwks),
+    /// The JWKS.
+    Jwks(String),
     /// What is needed to ask for the keys.
     Around { url: Url, authorities: Option<String>, token: Option<String> },
 }
@@ -37,6 +41,9 @@ enum Files {
 /// Why the keys could not be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReadError {
+    /// Nothing came in time.
+    #[error("reading takes too long")]
+    Late(#[from] tokio::time::error::Elapsed),
     /// A file.
     #[error("{path} can't be read")]
     File {
@@ -57,23 +64,26 @@ pub(super) enum ReadError {
 }
 
 impl Source {
-    /// Reads the keys. Bounded in size, and at a URL in time.
-    pub(super) async fn read(&self) -> Result<Jwks, ReadError> {
+    /// Reads the JWKS. Bounded in size and in time.
+    pub(super) async fn read(&self) -> Result<String, ReadError> {
+        tokio::time::timeout(TIMEOUT, self.read_unbounded()).await?
+    }
+
+    async fn read_unbounded(&self) -> Result<String, ReadError> {
         let source = self.clone();
         // Files may be on something slow.
         let files = tokio::task::spawn_blocking(move || source.read_files()).await;
         match files.map_err(ReadError::Task)?? {
-            Files::Keys(keys) => Ok(keys),
+            Files::Jwks(text) => Ok(text),
             Files::Around { url, authorities, token } => {
-                let text = fetch::get(&url, authorities.as_deref(), token.as_deref().map(str::trim)).await?;
-                Ok(Jwks::parse(&text)?)
+                Ok(fetch::get(&url, authorities.as_deref(), token.as_deref().map(str::trim)).await?)
             }
         }
     }
 
     fn read_files(self) -> Result<Files, ReadError> {
         match self {
-            Self::File(path) => Ok(Files::Keys(Jwks::parse(&text(&path)?)?)),
+            Self::File(path) => Ok(Files::Jwks(text(&path)?)),
             Self::Url { url, ca_file, bearer_token_file } => {
                 let authorities = ca_file.as_deref().map(text).transpose()?;
                 let token = bearer_token_file.as_deref().map(text).transpose()?;
@@ -82,11 +92,11 @@ impl Source {
         }
     }
 
-    /// Reads the keys if they are in a file.
-    pub(super) fn read_file(&self) -> Option<Result<Jwks, ReadError>> {
+    /// Reads the JWKS if it is in a file.
+    pub(super) fn read_file(&self) -> Result<Option<String>, ReadError> {
         match self {
-            Self::File(path) => Some(text(path).and_then(|text| Ok(Jwks::parse(&text)?))),
-            Self::Url { .. } => None,
+            Self::File(path) => text(path).map(Some),
+            Self::Url { .. } => Ok(None),
         }
     }
 }

@@ -8,6 +8,7 @@ mod discovery_service;
 mod enums;
 mod http;
 mod intermediate_session_service;
+mod limit;
 mod member_service;
 mod observe;
 mod organization_service;
@@ -123,6 +124,7 @@ impl Api {
             .layer(MapResponseLayer::new(|response: ::http::Response<_>| response.map(Body::new)))
             .layer(CatchPanicLayer::custom(status::panicked))
             .layer(authenticate::AuthenticateLayer::new(Arc::clone(&self.callers)))
+            .layer(limit::LimitLayer::new(&self))
             .layer(capacity)
             .add_routes(routes)
             .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), shutdown)

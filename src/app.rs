@@ -25,11 +25,13 @@ use tonic_health::server::HealthReporter;
 use crate::api::Api;
 use crate::callers::CallersError;
 use crate::clock::Clock;
+use crate::config::limits::LimitsConfig;
 use crate::config::{Backend, Config, ConfigError};
 use crate::domain::ids::ProjectId;
 use crate::domain::rbac::PolicyError;
 use crate::entropy::Entropy;
-use crate::kv::{self, Keeper, ProcessKeeper, RedisKeeper};
+use crate::kv::{self, Buckets, Keeper, ProcessKeeper, RedisKeeper};
+use crate::service::limits::Limits;
 use crate::service::sessions::Touched;
 use crate::service::signing_keys::{KeyTools, Keys, LoadError};
 use crate::service::{Parts, Service};
@@ -145,7 +147,8 @@ impl App {
             rotation: config.key_rotation()?,
         })
         .await?;
-        let keeper = keeper(&backend, project, &clock).await?;
+        let limits = &config.limits;
+        let (keeper, buckets) = keeper(&backend, project, &clock, limits).await?;
         let issuer = config
             .jwt_issuer
             .clone()
@@ -161,6 +164,7 @@ impl App {
             common_domains: Arc::clone(&common_domains),
             rbac: Arc::clone(&rbac),
             touched: Touched::since(clock.now()),
+            limits: Limits::new(buckets, limits.calls(), limits.vouches()),
             tasks: tasks.clone(),
             claim_lease: config.claim_lease,
             discovery_organization_creation: config.discovery_organization_creation,
@@ -265,14 +269,24 @@ async fn lame_duck_passes(
     stop_listening.cancel();
 }
 
+/// What keeps intermediate sessions and token buckets.
 async fn keeper(
     backend: &Backend,
     project: ProjectId,
     clock: &Arc<dyn Clock>,
-) -> Result<Arc<dyn Keeper>, kv::ConnectError> {
+    limits: &LimitsConfig,
+) -> Result<(Arc<dyn Keeper>, Buckets), kv::ConnectError> {
+    let (clock, failed_spends) = (Arc::clone(clock), limits.failed_spends());
     Ok(match backend {
-        Backend::Servers { redis_url, .. } => Arc::new(RedisKeeper::connect(redis_url, project).await?),
-        Backend::Embedded => Arc::new(ProcessKeeper::new(Arc::clone(clock))),
+        Backend::Servers { redis_url, .. } => {
+            let keeper = RedisKeeper::connect(redis_url, project, failed_spends).await?;
+            let buckets = Buckets::beside(&keeper, clock);
+            (Arc::new(keeper), buckets)
+        }
+        Backend::Embedded => {
+            let buckets = Buckets::in_process(Arc::clone(&clock));
+            (Arc::new(ProcessKeeper::new(clock, failed_spends)), buckets)
+        }
     })
 }
 

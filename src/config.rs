@@ -1,6 +1,8 @@
 //! Every setting: flags and environment variables, one to one. What is large or secret comes from
 //! files named by them.
 
+pub mod limits;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +14,8 @@ use crate::domain::ids::Environment;
 use crate::domain::jwt_algorithm::JwtAlgorithm;
 use crate::domain::key_rotation::{MAX_PERIOD, MIN_LEAD, Rotation};
 use crate::domain::permission::Permission;
+
+use limits::LimitsConfig;
 
 /// From a verified identity to a member session of one organization.
 #[derive(Debug, Parser)]
@@ -221,6 +225,10 @@ pub struct Config {
     /// What is logged: a level, or directives like `info,vestibule=debug`.
     #[arg(long, global = true, env = "VESTIBULE_LOG_FILTER", default_value = "info")]
     pub log_filter: String,
+
+    /// Rate limits.
+    #[command(flatten)]
+    pub limits: LimitsConfig,
 }
 
 /// How log lines look.
@@ -340,6 +348,7 @@ impl Config {
             drain_timeout,
             log_format,
             log_filter,
+            limits,
         } = self;
         let secret = |url: &Option<SecretString>| match url {
             Some(url) if !url.expose_secret().is_empty() => "<redacted>",
@@ -374,7 +383,10 @@ impl Config {
             ("log-format", format!("{log_format:?}").to_lowercase()),
             ("log-filter", log_filter.clone()),
         ];
-        lines.iter().fold(String::new(), |text, (name, value)| text + name + " = " + value + "\n")
+        lines
+            .iter()
+            .chain(&limits.describe())
+            .fold(String::new(), |text, (name, value)| text + name + " = " + value + "\n")
     }
 }
 

@@ -22,6 +22,7 @@ pub mod organization_settings;
 pub mod organization_update;
 pub mod permission;
 pub mod phone_number;
+pub mod rate;
 pub mod rbac;
 pub mod reason;
 pub mod recent;

@@ -1,8 +1,10 @@
-//! Intermediate sessions for their ten minutes: in Redis, or in the process for the embedded default.
+//! Intermediate sessions for their ten minutes, and token buckets: in Redis, or in the process for the embedded
+//! default.
 //!
 //! What is kept here may vanish at any moment, or come back from a stale copy: the receipts of the
 //! store decide what a token can still buy.
 
+mod buckets;
 mod process;
 mod redis;
 
@@ -12,6 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use uuid::Uuid;
 
+pub use buckets::{BucketKey, Buckets};
 pub use process::ProcessKeeper;
 pub use redis::{ConnectError, RedisKeeper};
 
@@ -41,6 +44,11 @@ pub enum Claim {
     /// Another call holds it.
     InUse {
         /// The rest of that call's lease.
+        retry_after: Duration,
+    },
+    /// Too many attempts with it have failed.
+    Limited {
+        /// When there may be another.
         retry_after: Duration,
     },
     /// It can only finish one login, and the claim was for open ones.
@@ -103,6 +111,10 @@ pub trait Keeper: Debug + Send + Sync {
 
     /// Gives an entry back as it was, if it is still held by this claim.
     async fn release(&self, token: TokenHash, claim: Uuid) -> Result<(), Error>;
+
+    /// Gives an entry back as [`Keeper::release`] does, after an attempt that failed by its caller's doing: each
+    /// takes a token from the entry's bucket, and while that is empty the entry can't be claimed.
+    async fn fail(&self, token: TokenHash, claim: Uuid) -> Result<(), Error>;
 
     /// Binds an entry to the one login it can still finish, if it is still held by this claim.
     async fn bind(&self, token: TokenHash, claim: Uuid, binding: Binding) -> Result<(), Error>;

@@ -6,6 +6,7 @@ mod answers;
 pub mod discovery;
 pub mod error;
 pub mod intermediate_sessions;
+pub mod limits;
 pub mod login;
 pub mod members;
 mod mint;
@@ -28,6 +29,7 @@ use crate::store::Store;
 use crate::tokens::jwt::Issuer;
 use crate::tokens::sealing::SealingKey;
 
+use limits::Limits;
 use sessions::Touched;
 use signing_keys::Keys;
 
@@ -45,6 +47,7 @@ pub struct Parts {
     pub common_domains: Arc<CommonDomains>,
     pub rbac: Arc<RbacPolicy>,
     pub touched: Touched,
+    pub limits: Limits,
     /// Work that goes on when its caller is gone; shutting down waits for it.
     pub tasks: TaskTracker,
     /// How long a call that spends a token holds it.

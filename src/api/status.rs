@@ -42,6 +42,9 @@ pub(super) fn from_error(error: Error) -> Status {
         }
         Error::Precondition { reason, message } => plain(Code::FailedPrecondition, reason, message),
         Error::Busy { reason, message, retry_after } => retry(Code::Aborted, reason, message, retry_after),
+        Error::Limited { message, retry_after } => {
+            retry(Code::ResourceExhausted, Reason::TooManyRequests, message, retry_after)
+        }
         Error::Unavailable { retry_after, source } => {
             tracing::warn!(error = chain(&*source), "something that the call needs is away");
             let message = "the service is not available at the moment";

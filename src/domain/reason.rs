@@ -160,6 +160,7 @@ reasons! {
     UnauthorizedCredentials = "UNAUTHORIZED_CREDENTIALS",
     InvalidAuthorizationHeader = "INVALID_AUTHORIZATION_HEADER",
     CallerNotPermitted = "CALLER_NOT_PERMITTED",
+    TooManyRequests = "TOO_MANY_REQUESTS",
 }
 
 /// One thing that is wrong with one field of a request.

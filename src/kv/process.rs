@@ -13,11 +13,14 @@ use crate::domain::authentication_factor::VerifiedFactor;
 use crate::domain::evidence::Evidence;
 use crate::domain::ids::OrganizationId;
 use crate::domain::intermediate_session::{Binding, IntermediateSession, LIFETIME, MAX_FACTORS, TokenHash};
+use crate::domain::rate::Rate;
 
 /// Keeps intermediate sessions in the process. Ages are measured on the monotonic clock.
 #[derive(Debug)]
 pub struct ProcessKeeper {
     clock: Arc<dyn Clock>,
+    /// How many attempts on one entry may fail.
+    failed_spends: Rate,
     entries: Mutex<Entries>,
 }
 
@@ -32,6 +35,8 @@ struct Entries {
 struct Entry {
     session: IntermediateSession,
     claim: Option<(Uuid, Duration)>,
+    /// When the bucket is full that failed attempts take tokens from.
+    attempts: Duration,
 }
 
 impl Entry {
@@ -43,10 +48,10 @@ impl Entry {
 }
 
 impl ProcessKeeper {
-    /// Keeps nothing yet.
+    /// Keeps nothing yet. `failed_spends` is how many attempts on one entry may fail.
     #[must_use]
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, entries: Mutex::default() }
+    pub fn new(clock: Arc<dyn Clock>, failed_spends: Rate) -> Self {
+        Self { clock, failed_spends, entries: Mutex::default() }
     }
 
     /// The entries whose time is not over, and the time.
@@ -63,13 +68,13 @@ impl ProcessKeeper {
         (entries, now)
     }
 
-    fn finish(&self, token: TokenHash, claim: Uuid, change: impl FnOnce(&mut Entry)) {
-        let (mut entries, _) = self.entries();
+    fn finish(&self, token: TokenHash, claim: Uuid, change: impl FnOnce(&mut Entry, Duration)) {
+        let (mut entries, now) = self.entries();
         if let Some(entry) = entries.by_token.get_mut(&token)
             && entry.claim.is_some_and(|(holder, _)| holder == claim)
         {
             entry.claim = None;
-            change(entry);
+            change(entry, now);
         }
     }
 }
@@ -92,7 +97,9 @@ impl Keeper for ProcessKeeper {
         };
         let (mut entries, now) = self.entries();
         entries.by_end.push_back((now + LIFETIME, token));
-        entries.by_token.insert(token, Entry { session: session.clone(), claim: None });
+        entries
+            .by_token
+            .insert(token, Entry { session: session.clone(), claim: None, attempts: Duration::ZERO });
         Ok(session)
     }
 
@@ -135,17 +142,29 @@ impl Keeper for ProcessKeeper {
         {
             return Ok(Claim::Bound(binding));
         }
+        let retry_after = self.failed_spends.until_next(entry.attempts, now);
+        if !retry_after.is_zero() {
+            return Ok(Claim::Limited { retry_after });
+        }
         entry.claim = Some((claim, now + lease));
         Ok(Claim::Claimed(entry.session.clone()))
     }
 
     async fn release(&self, token: TokenHash, claim: Uuid) -> Result<(), Error> {
-        self.finish(token, claim, |_| ());
+        self.finish(token, claim, |_, _| ());
+        Ok(())
+    }
+
+    async fn fail(&self, token: TokenHash, claim: Uuid) -> Result<(), Error> {
+        self.finish(token, claim, |entry, now| {
+            // Empty already when the settings allow fewer than when it was claimed.
+            self.failed_spends.take(&mut entry.attempts, now, 1);
+        });
         Ok(())
     }
 
     async fn bind(&self, token: TokenHash, claim: Uuid, binding: Binding) -> Result<(), Error> {
-        self.finish(token, claim, |entry| entry.session.binding = Some(binding));
+        self.finish(token, claim, |entry, _| entry.session.binding = Some(binding));
         Ok(())
     }
 

@@ -21,6 +21,7 @@ use crate::domain::email_address::EmailAddress;
 use crate::domain::evidence::Evidence;
 use crate::domain::ids::{MemberId, OrganizationId, ProjectId};
 use crate::domain::intermediate_session::{Binding, IntermediateSession, LIFETIME, MAX_FACTORS, TokenHash};
+use crate::domain::rate::Rate;
 use crate::telemetry::chain;
 
 /// How long a command may take, and how long a lost connection is waited for.
@@ -65,22 +66,29 @@ struct Scripts {
 pub struct RedisKeeper {
     /// One connection for all calls; it comes back by itself.
     connection: ConnectionManager,
-    prefix: String,
+    project: ProjectId,
+    /// How many attempts on one entry may fail.
+    failed_spends: Rate,
     scripts: Scripts,
 }
 
 impl fmt::Debug for RedisKeeper {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("RedisKeeper").field("prefix", &self.prefix).finish_non_exhaustive()
+        formatter.debug_struct("RedisKeeper").field("project", &self.project).finish_non_exhaustive()
     }
 }
 
 impl RedisKeeper {
-    /// Connects. Keys carry the deployment's id, so that deployments can share a Redis.
+    /// Connects. Keys carry the deployment's id, so that deployments can share a Redis. `failed_spends` is
+    /// how many attempts on one entry may fail.
     ///
     /// # Errors
     /// [`ConnectError`].
-    pub async fn connect(url: &SecretString, project: ProjectId) -> Result<Self, ConnectError> {
+    pub async fn connect(
+        url: &SecretString,
+        project: ProjectId,
+        failed_spends: Rate,
+    ) -> Result<Self, ConnectError> {
         // The driver's own message can quote the URL, and with it the password.
         let target = url.expose_secret().into_connection_info().map_err(|_| ConnectError::Url)?;
         let client =
@@ -94,13 +102,14 @@ impl RedisKeeper {
             ConnectionManager::new_with_config(client, config).await.map_err(ConnectError::Unreachable)?;
         let keeper = Self {
             connection,
-            prefix: format!("vestibule:{}:intermediate-session:", project.uuid()),
+            project,
+            failed_spends,
             scripts: Scripts {
                 insert: Script::new(include_str!("redis/insert.lua")),
                 get: Script::new(include_str!("redis/get.lua")),
                 add_factor: Script::new(include_str!("redis/add_factor.lua")),
-                claim: Script::new(include_str!("redis/claim.lua")),
-                finish: Script::new(include_str!("redis/finish.lua")),
+                claim: with_buckets(include_str!("redis/claim.lua")),
+                finish: with_buckets(include_str!("redis/finish.lua")),
             },
         };
         keeper.warn_about_eviction().await;
@@ -130,8 +139,18 @@ impl RedisKeeper {
         }
     }
 
+    /// The connection, for what else is kept in the same Redis.
+    pub(super) fn connection(&self) -> ConnectionManager {
+        self.connection.clone()
+    }
+
+    /// What the keys of one kind begin with.
+    pub(super) fn prefix(&self, kind: &str) -> String {
+        format!("vestibule:{}:{kind}:", self.project.uuid())
+    }
+
     fn key(&self, token: TokenHash) -> String {
-        format!("{}{}", self.prefix, URL_SAFE_NO_PAD.encode(token.0))
+        self.prefix("intermediate-session") + &URL_SAFE_NO_PAD.encode(token.0)
     }
 
     async fn run(&self, invocation: &ScriptInvocation<'_>) -> Result<Reply, Error> {
@@ -146,20 +165,9 @@ impl RedisKeeper {
         Ok(Reply { status, rest })
     }
 
-    async fn finish(
-        &self,
-        token: TokenHash,
-        claim: Uuid,
-        how: &str,
-        binding: Option<Binding>,
-    ) -> Result<(), Error> {
+    async fn finish(&self, token: TokenHash, claim: Uuid, how: &[&str]) -> Result<(), Error> {
         let mut invocation = self.scripts.finish.key(self.key(token));
         invocation.arg(claim.to_string()).arg(how);
-        if let Some(binding) = binding {
-            invocation
-                .arg(binding.organization_id.uuid().to_string())
-                .arg(binding.member_id.uuid().to_string());
-        }
         self.run(&invocation).await.map(drop)
     }
 }
@@ -222,25 +230,34 @@ impl Keeper for RedisKeeper {
             Claimable::Any => "any",
         };
         invocation.arg(claim.to_string()).arg(milliseconds(lease)).arg(claimable);
+        invocation.arg(nanoseconds(self.failed_spends.interval())).arg(self.failed_spends.burst());
         let reply = self.run(&invocation).await?;
         match reply.status.as_str() {
             "absent" => Ok(Claim::Absent),
             "in_use" => Ok(Claim::InUse { retry_after: reply.rest_of_lease()? }),
+            "limited" => Ok(Claim::Limited { retry_after: reply.until_next()? }),
             "bound" => reply.entry()?.binding.map(Claim::Bound).ok_or(Error::Corrupt("organization_id")),
             _ => reply.entry().map(Claim::Claimed),
         }
     }
 
     async fn release(&self, token: TokenHash, claim: Uuid) -> Result<(), Error> {
-        self.finish(token, claim, "release", None).await
+        self.finish(token, claim, &["release"]).await
+    }
+
+    async fn fail(&self, token: TokenHash, claim: Uuid) -> Result<(), Error> {
+        let interval = nanoseconds(self.failed_spends.interval()).to_string();
+        self.finish(token, claim, &["fail", &interval, &self.failed_spends.burst().to_string()]).await
     }
 
     async fn bind(&self, token: TokenHash, claim: Uuid, binding: Binding) -> Result<(), Error> {
-        self.finish(token, claim, "bind", Some(binding)).await
+        let organization = binding.organization_id.uuid().to_string();
+        let member = binding.member_id.uuid().to_string();
+        self.finish(token, claim, &["bind", &organization, &member]).await
     }
 
     async fn spend(&self, token: TokenHash, claim: Uuid) -> Result<(), Error> {
-        self.finish(token, claim, "spend", None).await
+        self.finish(token, claim, &["spend"]).await
     }
 
     async fn remove(&self, token: TokenHash) -> Result<(), Error> {
@@ -254,6 +271,16 @@ impl Keeper for RedisKeeper {
         let mut connection = self.connection.clone();
         bounded(redis::cmd("PING").query_async::<()>(&mut connection)).await
     }
+}
+
+/// A script that deals with token buckets.
+pub(super) fn with_buckets(script: &str) -> Script {
+    Script::new(&[include_str!("redis/gcra.lua"), script].concat())
+}
+
+/// As scripts take the interval of a rate.
+pub(super) fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn milliseconds(duration: Duration) -> u64 {
@@ -272,8 +299,15 @@ struct Reply {
 
 impl Reply {
     fn rest_of_lease(self) -> Result<Duration, Error> {
-        let milliseconds = self.rest.and_then(|rest| redis::from_redis_value::<u64>(rest).ok());
-        milliseconds.map(Duration::from_millis).ok_or(Error::Corrupt("claim_until"))
+        self.number().map(Duration::from_millis).ok_or(Error::Corrupt("claim_until"))
+    }
+
+    fn until_next(self) -> Result<Duration, Error> {
+        self.number().map(Duration::from_nanos).ok_or(Error::Corrupt("attempts"))
+    }
+
+    fn number(self) -> Option<u64> {
+        self.rest.and_then(|rest| redis::from_redis_value(rest).ok())
     }
 
     fn entry(self) -> Result<IntermediateSession, Error> {

@@ -63,6 +63,14 @@ pub enum Error {
         /// When to try again.
         retry_after: Duration,
     },
+    /// Too much of it; try again later.
+    #[error("{message}")]
+    Limited {
+        /// What there was too much of, in words.
+        message: &'static str,
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// Something that is needed is away; try again later.
     #[error("the service is not available")]
     Unavailable {
@@ -123,6 +131,24 @@ impl Error {
             reason: Reason::ConcurrentRequest,
             message: "another call is changing the same thing",
             retry_after: RETRY_AFTER,
+        }
+    }
+
+    /// Whether the answer tells the caller something about what stands: what guessing is done for.
+    pub(super) fn tells(&self) -> bool {
+        match self {
+            Self::NotFound { .. }
+            | Self::AlreadyExists(_)
+            | Self::Unfit(_)
+            | Self::Precondition { .. }
+            | Self::Denied { .. } => true,
+            Self::Invalid(_)
+            | Self::Stale
+            | Self::SearchTimeout
+            | Self::Busy { .. }
+            | Self::Limited { .. }
+            | Self::Unavailable { .. }
+            | Self::Internal(_) => false,
         }
     }
 

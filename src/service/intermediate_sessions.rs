@@ -17,11 +17,12 @@ impl Service {
     /// Makes a token for a person whom an authenticator vouches for.
     ///
     /// # Errors
-    /// `Unavailable`.
+    /// `Limited` when too many were made for the address; `Unavailable`.
     pub async fn create_intermediate_session(
         &self,
         evidence: Evidence,
     ) -> Result<(IntermediateToken, IntermediateSession), Error> {
+        self.admit_vouch(&evidence.email_address).await?;
         let token = IntermediateToken::generate(&*self.parts.entropy);
         let session = self.parts.keeper.insert(token.hash(), evidence, None).await?;
         Ok((token, session))

@@ -153,6 +153,7 @@ const GOLDEN: &[(&str, &[Code])] = &[
     ("UNAUTHORIZED_CREDENTIALS", &[Code::Unauthenticated]),
     ("INVALID_AUTHORIZATION_HEADER", &[Code::Unauthenticated]),
     ("CALLER_NOT_PERMITTED", &[Code::PermissionDenied]),
+    ("TOO_MANY_REQUESTS", &[Code::ResourceExhausted]),
 ];
 
 /// The values of the enum, without the one that is never sent, each with its comment.
@@ -224,8 +225,9 @@ async fn every_reason_can_be_provoked() {
             let retry = refusal.retry_after.is_some();
             assert_eq!(retry, comment.contains("RetryInfo"), "{refusal:?}");
             // Who has read an old version reads it again, at once; the same call would fail again.
-            let passes = [Code::Aborted, Code::Unavailable].contains(&refusal.code);
-            assert_eq!(retry, passes && reason != R::EtagMismatch, "{refusal:?}");
+            let passes = [Code::Aborted, Code::Unavailable, Code::ResourceExhausted].contains(&refusal.code);
+            let stays = [R::EtagMismatch, R::RequestTooLarge].contains(&reason);
+            assert_eq!(retry, passes && !stays, "{refusal:?}");
             assert!(!refusal.message.is_empty() && !refusal.message.ends_with('.'), "{refusal:?}");
         }
     }

@@ -120,7 +120,7 @@ impl Service {
                 return Err(error);
             }
             Failure::Unanswerable(error) => {
-                self.finish(&held, Outcome::AskReceipt).await;
+                self.finish(&held, Outcome::AskReceipt { failed: false }).await;
                 return Err(error);
             }
             Failure::Refused(error) => error,
@@ -131,7 +131,8 @@ impl Service {
         // A repeat can be refused for what has changed since the first call, or for what that call
         // itself did: its own answer comes before any refusal, and the receipt before any other reason.
         let replayed = self.replay(call, &command.token).await;
-        let receipt_says = self.finish(&held, Outcome::AskReceipt).await;
+        let failed = refusal.tells() && matches!(replayed, Ok(None));
+        let receipt_says = self.finish(&held, Outcome::AskReceipt { failed }).await;
         replayed?.ok_or(receipt_says.unwrap_or(refusal))
     }
 

@@ -83,7 +83,7 @@ impl Service {
         match held.within_lease(&*self.parts.clock, self.enter(call, command, &held)).await {
             Ok(Ok(entrance)) if entrance.repeated => {
                 let replayed = self.answer_again(entrance.kept, &command.token).await;
-                self.finish(&held, Outcome::AskReceipt).await;
+                self.finish(&held, Outcome::AskReceipt { failed: false }).await;
                 replayed
             }
             Ok(Ok(entrance)) => {
@@ -98,7 +98,8 @@ impl Service {
                 let error = failure.into();
                 // A refusal may be due to what another call has recorded: the entry is made to match.
                 let away = matches!(error, Error::Unavailable { .. } | Error::Internal(_));
-                self.finish(&held, if away { Outcome::Untouched } else { Outcome::AskReceipt }).await;
+                let asked = Outcome::AskReceipt { failed: error.tells() };
+                self.finish(&held, if away { Outcome::Untouched } else { asked }).await;
                 Err(error)
             }
             Err(LeaseOver::BeforeRecording) => {

@@ -103,9 +103,10 @@ impl Service {
         refusal: Error,
     ) -> Result<Entered, Error> {
         match refusal {
-            Error::NotFound { .. } | Error::Busy { .. } | Error::Precondition { .. } => {
-                self.replay(call, token).await?.ok_or(refusal)
-            }
+            Error::NotFound { .. }
+            | Error::Busy { .. }
+            | Error::Limited { .. }
+            | Error::Precondition { .. } => self.replay(call, token).await?.ok_or(refusal),
             error => Err(error),
         }
     }

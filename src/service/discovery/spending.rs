@@ -4,7 +4,9 @@
 //! 2. *Decide*: pure rules.
 //! 3. *Record*: one transaction in the store, over before the lease is; its receipt is the truth.
 //! 4. *Finish*: the keeper's entry is made to match. Best effort: the receipt guards.
-//! 5. *Release*: whatever failed before anything was recorded gives the token back at once.
+//! 5. *Release*: whatever failed before anything was recorded gives the token back at once. A failure that was
+//!    the caller's doing counts: a token that many attempts have failed with rests for a while, so that nobody
+//!    guesses slugs and organizations with it.
 //!
 //! All of it runs in a task of its own, which the caller's cancellation does not stop.
 
@@ -75,8 +77,13 @@ pub(super) enum Outcome {
     Bound(Binding),
     /// Nothing was recorded.
     Untouched,
-    /// Another call has recorded something: the receipt says what.
-    AskReceipt,
+    /// Nothing was recorded, by the caller's doing.
+    Failed,
+    /// Another call may have recorded something: the receipt says what.
+    AskReceipt {
+        /// Whether the call is refused by its caller's doing, unless the receipt has another reason.
+        failed: bool,
+    },
     /// Nobody knows: what was asked may have been recorded, or may still be.
     Unknown,
 }
@@ -86,7 +93,7 @@ impl Service {
     ///
     /// # Errors
     /// What a call without an earlier answer is refused with: `INTERMEDIATE_SESSION_NOT_FOUND`,
-    /// `INTERMEDIATE_SESSION_IN_USE`, `INVALID_INTERMEDIATE_SESSION_TOKEN_FOR_ORGANIZATION`, or
+    /// `INTERMEDIATE_SESSION_IN_USE`, `INVALID_INTERMEDIATE_SESSION_TOKEN_FOR_ORGANIZATION`, `Limited`, or
     /// `ORGANIZATION_NOT_FOUND` for an entry that is bound without a receipt; or `Unavailable`.
     pub(super) async fn claim(&self, token: TokenHash, claimable: Claimable) -> Result<Held, Error> {
         let parts = &self.parts;
@@ -104,6 +111,10 @@ impl Service {
             Ok(Claim::Claimed(person)) => Ok(Held { token, claim, lease_ends, person }),
             Ok(Claim::Absent) => Err(Error::intermediate_session_not_found()),
             Ok(Claim::InUse { retry_after }) => Err(Error::in_use(retry_after)),
+            Ok(Claim::Limited { retry_after }) => {
+                let message = "too many attempts with this token have failed";
+                Err(Error::Limited { message, retry_after })
+            }
             Ok(Claim::Bound(_)) => Err(match parts.store.receipt_find(token).await? {
                 // Revoked, or its login finished, and the entry is a stale copy.
                 Some(Receipt::Gone) => Error::intermediate_session_not_found(),
@@ -123,9 +134,14 @@ impl Service {
     pub(super) async fn finish(&self, held: &Held, outcome: Outcome) -> Option<Error> {
         let Held { token, claim, .. } = *held;
         let (outcome, refusal) = match outcome {
-            Outcome::AskReceipt => match self.parts.store.receipt_find(token).await {
+            Outcome::AskReceipt { failed } => match self.parts.store.receipt_find(token).await {
                 Ok(Some(Receipt::Gone)) => (Outcome::Spent, Some(Error::intermediate_session_not_found())),
-                Ok(Some(Receipt::Bound(binding))) => (Outcome::Bound(binding), Some(bound_elsewhere())),
+                Ok(Some(Receipt::Bound(binding))) => {
+                    let known = failed && held.person.binding == Some(binding);
+                    let outcome = if known { Outcome::Failed } else { Outcome::Bound(binding) };
+                    (outcome, Some(bound_elsewhere()))
+                }
+                Ok(None) if failed => (Outcome::Failed, None),
                 Ok(None) => (Outcome::Untouched, None),
                 Err(error) => (Outcome::Untouched, Some(error.into())),
             },
@@ -137,7 +153,8 @@ impl Service {
                 Outcome::Spent => keeper.spend(token, claim).await,
                 Outcome::Bound(binding) => keeper.bind(token, claim, *binding).await,
                 Outcome::Untouched => keeper.release(token, claim).await,
-                Outcome::AskReceipt | Outcome::Unknown => Ok(()),
+                Outcome::Failed => keeper.fail(token, claim).await,
+                Outcome::AskReceipt { .. } | Outcome::Unknown => Ok(()),
             }
         };
         // The first command after a lost connection always fails: the second finds it mended.

@@ -239,6 +239,7 @@ pub(super) async fn provoke(t: &Harness, reason: R) -> Vec<Status> {
         R::UnauthorizedCredentials => servers::as_a_caller(&[]).await,
         R::InvalidAuthorizationHeader => servers::as_a_caller(&[("authorization", "Bearer")]).await,
         R::CallerNotPermitted => servers::as_a_caller(&[("authorization", servers::READER)]).await,
+        R::TooManyRequests => servers::a_caller_is_busy().await,
     };
     vec![one]
 }

@@ -99,6 +99,10 @@ async fn the_environment_sets_what_flags_set_and_flags_win() {
         ("drain-timeout", "11s"),
         ("log-format", "json"),
         ("log-filter", "warn"),
+        ("caller-rate", "100"),
+        ("caller-burst", "1000"),
+        ("vouches-per-minute", "3"),
+        ("failed-spends-per-minute", "4"),
     ];
     let urls = [("database-url", "postgres://h/d"), ("redis-url", "redis://h")];
     let all: Vec<_> = values.into_iter().chain(urls).collect();

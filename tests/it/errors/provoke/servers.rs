@@ -66,6 +66,12 @@ pub(super) async fn the_database_is_busy() -> Status {
     status
 }
 
+pub(super) async fn a_caller_is_busy() -> Status {
+    let t = Setup::embedded().with(|config| config.limits.caller_burst = Some(1)).start().await;
+    t.clients().create(organization("Acme")).await.unwrap();
+    t.clients().create(organization("Another")).await.unwrap_err()
+}
+
 pub(super) async fn live() -> Harness {
     let setup = Setup::postgres().await.with(|config| {
         std::fs::create_dir_all(&config.data_dir).unwrap();

@@ -1,0 +1,59 @@
+//! Token buckets in Redis: one key each, one atomic script. Time is Redis' own.
+
+use std::fmt;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use redis::Script;
+use redis::aio::ConnectionManager;
+
+use super::BucketKey;
+use crate::domain::rate::{Rate, Taken};
+use crate::kv::redis::{nanoseconds, with_buckets};
+use crate::kv::{Error, RedisKeeper};
+
+/// How long a call waits for Redis before it goes by the process' buckets.
+const TIMEOUT: Duration = Duration::from_millis(250);
+
+/// Buckets beside the intermediate sessions.
+pub(super) struct RedisBuckets {
+    connection: ConnectionManager,
+    prefix: String,
+    script: Script,
+}
+
+impl fmt::Debug for RedisBuckets {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("RedisBuckets").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+impl RedisBuckets {
+    pub(super) fn beside(keeper: &RedisKeeper) -> Self {
+        Self {
+            connection: keeper.connection(),
+            prefix: keeper.prefix("bucket"),
+            script: with_buckets(include_str!("../redis/take.lua")),
+        }
+    }
+
+    /// Takes tokens.
+    ///
+    /// # Errors
+    /// When Redis does not answer in time. Tokens may have been taken.
+    pub(super) async fn take(&self, key: BucketKey, rate: Rate, wanted: u32) -> Result<Taken, Error> {
+        let mut connection = self.connection.clone();
+        let key = format!("{}{}:{}", self.prefix, key.limit, URL_SAFE_NO_PAD.encode(key.subject));
+        let mut invocation = self.script.key(key);
+        invocation.arg(nanoseconds(rate.interval())).arg(rate.burst()).arg(wanted);
+        let answer = tokio::time::timeout(TIMEOUT, invocation.invoke_async(&mut connection)).await;
+        let (status, number): (String, u64) = answer
+            .map_err(|elapsed| Error::Unavailable(Box::new(elapsed)))?
+            .map_err(|error| Error::Unavailable(Box::new(error)))?;
+        match status.as_str() {
+            "empty" => Ok(Taken::Empty { retry_after: Duration::from_nanos(number) }),
+            _ => Ok(Taken::Granted(u32::try_from(number).map_err(|_| Error::Corrupt("bucket"))?)),
+        }
+    }
+}

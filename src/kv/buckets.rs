@@ -93,12 +93,13 @@ impl Shared {
         match (outcome, before) {
             (Ok(taken), None) => Some(taken),
             (Ok(taken), Some(_)) => {
-                tracing::info!("Redis counts rate limits again");
+                tracing::info!(parent: None, "Redis counts rate limits again");
                 Some(taken)
             }
             (Err(error), None) => {
-                let error = chain(&error);
-                tracing::warn!(error, "Redis does not count rate limits; they count per replica meanwhile");
+                // No line of the call that finds out: it goes on.
+                let error = chain(&*error);
+                tracing::warn!(parent: None, error, "Redis does not count rate limits: each replica does");
                 None
             }
             (Err(_), Some(_)) => None,

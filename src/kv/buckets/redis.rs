@@ -1,5 +1,6 @@
 //! Token buckets in Redis: one key each, one atomic script. Time is Redis' own.
 
+use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use redis::aio::ConnectionManager;
 
 use super::BucketKey;
 use crate::domain::rate::{Rate, Taken};
+use crate::kv::RedisKeeper;
 use crate::kv::redis::{nanoseconds, with_buckets};
-use crate::kv::{Error, RedisKeeper};
 
 /// How long a call waits for Redis before it goes by the process' buckets.
 const TIMEOUT: Duration = Duration::from_millis(250);
@@ -42,18 +43,21 @@ impl RedisBuckets {
     ///
     /// # Errors
     /// When Redis does not answer in time. Tokens may have been taken.
-    pub(super) async fn take(&self, key: BucketKey, rate: Rate, wanted: u32) -> Result<Taken, Error> {
+    pub(super) async fn take(
+        &self,
+        key: BucketKey,
+        rate: Rate,
+        wanted: u32,
+    ) -> Result<Taken, Box<dyn Error + Send + Sync>> {
         let mut connection = self.connection.clone();
         let key = format!("{}{}:{}", self.prefix, key.limit, URL_SAFE_NO_PAD.encode(key.subject));
         let mut invocation = self.script.key(key);
         invocation.arg(nanoseconds(rate.interval())).arg(rate.burst()).arg(wanted);
         let answer = tokio::time::timeout(TIMEOUT, invocation.invoke_async(&mut connection)).await;
-        let (status, number): (String, u64) = answer
-            .map_err(|elapsed| Error::Unavailable(Box::new(elapsed)))?
-            .map_err(|error| Error::Unavailable(Box::new(error)))?;
+        let (status, number): (String, u64) = answer??;
         match status.as_str() {
             "empty" => Ok(Taken::Empty { retry_after: Duration::from_nanos(number) }),
-            _ => Ok(Taken::Granted(u32::try_from(number).map_err(|_| Error::Corrupt("bucket"))?)),
+            _ => Ok(Taken::Granted(u32::try_from(number)?)),
         }
     }
 }

@@ -6,15 +6,10 @@ use tonic::Code;
 use vestibule::pb;
 
 use super::hold::{Hold, Moment, blocked, held};
-use super::keeper::{ask, claimed, end_lease};
+use super::keeper::{claimed, end_lease, entries};
 use super::{Creation, Running, counts, login, not_found, staged, unavailable, until, works};
-use crate::harness::Harness;
 use crate::harness::fixtures::{creation, organization, with_key};
 use crate::harness::refusal::refused;
-
-async fn entries(t: &Harness) -> i64 {
-    ask(t, &[b"DBSIZE"]).await
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_lease_ends_and_the_first_call_commits() {

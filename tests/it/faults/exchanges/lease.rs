@@ -6,7 +6,7 @@ use tonic::Code;
 use vestibule::pb;
 
 use super::super::hold::{Hold, Moment, blocked, held};
-use super::super::keeper::{ask, claimed, end_lease};
+use super::super::keeper::{claimed, end_lease, entries};
 use super::super::{
     Creation, LEASE, Running, not_found, staged, unavailable, until, with_short_lease, works,
 };
@@ -17,10 +17,6 @@ use crate::harness::refusal::refused;
 use crate::harness::{Harness, on_both_backends};
 
 on_both_backends!(a_token_is_worth_nothing_after_its_ten_minutes, an_answer_goes_to_the_same_request_alone,);
-
-async fn entries(t: &Harness) -> i64 {
-    ask(t, &[b"DBSIZE"]).await
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_lease_ends_and_the_first_call_commits() {

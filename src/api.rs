@@ -22,12 +22,10 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::{Routes, RoutesBuilder};
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tower::util::MapResponseLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -44,16 +42,7 @@ use crate::pb::member_service_server::MemberServiceServer;
 use crate::pb::organization_service_server::OrganizationServiceServer;
 use crate::pb::session_service_server::SessionServiceServer;
 use crate::service::Service;
-
-/// The largest message that is accepted.
-pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
-
-/// How often a silent connection is asked whether its client is still there, and how long it has to
-/// answer.
-const KEEP_ALIVE: (Duration, Duration) = (Duration::from_mins(1), Duration::from_secs(20));
-
-/// The most calls in flight on one connection.
-const MAX_CONCURRENT_STREAMS: u32 = 1_000;
+use crate::transport::incoming::Incoming;
 
 /// What the services work with. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -76,6 +65,10 @@ pub struct Api {
     pub max_call_duration: Duration,
     /// How many calls are worked on at once.
     pub max_calls_in_flight: usize,
+    /// The most bytes of a call's metadata.
+    pub max_header_bytes: u32,
+    /// The most bytes of a message.
+    pub max_message_bytes: u32,
 }
 
 /// The services, as health checks name them, and whether each needs the keeper of intermediate
@@ -89,14 +82,15 @@ pub const SERVICES: [(&str, bool); 5] = [
 ];
 
 impl Api {
-    /// Answers gRPC calls on the listener until `shutdown` ends; then takes no more and finishes
+    /// Answers gRPC calls on the connections until `shutdown` ends; then takes no more and finishes
     /// those in flight.
     ///
     /// # Errors
-    /// When the listener fails.
+    /// When the services can't be put together.
     pub async fn serve_grpc<H>(
         self,
-        listener: TcpListener,
+        server: Server,
+        incoming: Incoming,
         health: H,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>>
@@ -113,13 +107,10 @@ impl Api {
         let routes = self.routes(health)?;
         let capacity = capacity::CapacityLayer::new(
             self.max_calls_in_flight,
-            MAX_MESSAGE_BYTES,
+            self.max_message_bytes,
             Arc::clone(&self.entropy),
         );
-        Server::builder()
-            .http2_keepalive_interval(Some(KEEP_ALIVE.0))
-            .http2_keepalive_timeout(Some(KEEP_ALIVE.1))
-            .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
+        server
             .layer(observe::ObserveLayer::new(&self))
             .layer(MapResponseLayer::new(|response: ::http::Response<_>| response.map(Body::new)))
             .layer(CatchPanicLayer::custom(status::panicked))
@@ -127,21 +118,20 @@ impl Api {
             .layer(limit::LimitLayer::new(&self))
             .layer(capacity)
             .add_routes(routes)
-            .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), shutdown)
+            .serve_with_incoming_shutdown(incoming.into_stream(), shutdown)
             .await?;
         Ok(())
     }
 
-    /// Answers HTTP requests on the listener until `shutdown` ends.
-    ///
-    /// # Errors
-    /// When the listener fails.
+    /// Answers HTTP requests on the connections until `shutdown` ends; then finishes those in flight.
+    /// `header_timeout`: how long the head of a request may take.
     pub async fn serve_http(
         self,
-        listener: TcpListener,
-        shutdown: impl Future<Output = ()> + Send + 'static,
-    ) -> std::io::Result<()> {
-        axum::serve(listener, http::router(self.service)).with_graceful_shutdown(shutdown).await
+        incoming: Incoming,
+        header_timeout: Duration,
+        shutdown: impl Future<Output = ()>,
+    ) {
+        http::serve(incoming, self.service, header_timeout, shutdown).await;
     }
 
     fn routes<H>(&self, health: H) -> Result<Routes, tonic_reflection::server::Error>
@@ -162,20 +152,16 @@ impl Api {
                 // Clients that know these types show the details of errors as text.
                 .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
         };
+        let largest = usize::try_from(self.max_message_bytes).unwrap_or(usize::MAX);
         let mut routes = RoutesBuilder::default();
         routes
+            .add_service(DiscoveryServiceServer::new(self.clone()).max_decoding_message_size(largest))
             .add_service(
-                DiscoveryServiceServer::new(self.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES),
+                IntermediateSessionServiceServer::new(self.clone()).max_decoding_message_size(largest),
             )
-            .add_service(
-                IntermediateSessionServiceServer::new(self.clone())
-                    .max_decoding_message_size(MAX_MESSAGE_BYTES),
-            )
-            .add_service(MemberServiceServer::new(self.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
-            .add_service(
-                OrganizationServiceServer::new(self.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES),
-            )
-            .add_service(SessionServiceServer::new(self.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
+            .add_service(MemberServiceServer::new(self.clone()).max_decoding_message_size(largest))
+            .add_service(OrganizationServiceServer::new(self.clone()).max_decoding_message_size(largest))
+            .add_service(SessionServiceServer::new(self.clone()).max_decoding_message_size(largest))
             .add_service(health)
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?);

@@ -26,6 +26,7 @@ use crate::api::Api;
 use crate::callers::CallersError;
 use crate::clock::Clock;
 use crate::config::limits::LimitsConfig;
+use crate::config::transport::TransportConfig;
 use crate::config::{Backend, Config, ConfigError};
 use crate::domain::ids::ProjectId;
 use crate::domain::rbac::PolicyError;
@@ -38,6 +39,9 @@ use crate::service::{Parts, Service};
 use crate::store::{self, Store};
 use crate::tokens::jwt::Issuer;
 use crate::tokens::sealing::{SealingError, SealingKey};
+use crate::transport::incoming::{Bounds, Incoming};
+use crate::transport::tls::{Tls, TlsError};
+use crate::transport::{HTTP1_PREFACE, HTTP2_PREFACE, http2};
 
 use data_dir::{DataDir, DataDirError};
 use files::Files;
@@ -76,6 +80,9 @@ pub enum StartError {
     /// The callers file.
     #[error("who may call is not known")]
     Callers(#[from] CallersError),
+    /// The files of TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The database.
     #[error("the database is not usable")]
     Store(#[from] store::ConnectError),
@@ -106,6 +113,8 @@ pub struct App {
     tasks: TaskTracker,
     /// Held as long as the program runs, so that no second one uses the directory.
     data_dir: Option<DataDir>,
+    tls: Option<Arc<Tls>>,
+    transport: TransportConfig,
     lame_duck: Duration,
     drain_timeout: Duration,
 }
@@ -124,6 +133,7 @@ impl App {
         let tasks = TaskTracker::new();
         let Files { sealing_key: named, common_domains, rbac } = Files::read(config)?;
         let callers = Arc::new(callers::open(config, Arc::clone(&clock), tasks.clone())?);
+        let tls = files::tls(config, Arc::clone(&clock))?.map(Arc::new);
         let embedded = matches!(backend, Backend::Embedded);
         let data_dir = (embedded || config.sealing_key_file.is_none())
             .then(|| DataDir::open(&config.data_dir, embedded))
@@ -179,9 +189,12 @@ impl App {
             entropy,
             max_call_duration: config.max_call_duration,
             max_calls_in_flight: usize::from(config.max_calls_in_flight),
+            max_header_bytes: config.transport.max_header_bytes,
+            max_message_bytes: config.transport.max_message_bytes,
         };
+        let transport = config.transport.clone();
         let Config { lame_duck, drain_timeout, .. } = *config;
-        Ok(Self { api, store, keeper, clock, tasks, data_dir, lame_duck, drain_timeout })
+        Ok(Self { api, store, keeper, clock, tasks, data_dir, tls, transport, lame_duck, drain_timeout })
     }
 
     /// Serves until the shutdown begins, then drains: reports `NOT_SERVING`, lets load balancers
@@ -195,7 +208,11 @@ impl App {
         http: TcpListener,
         shutdown: Shutdown,
     ) -> Result<(), Box<dyn StdError + Send + Sync>> {
-        let Self { api, store, keeper, clock, tasks, data_dir, lame_duck, drain_timeout } = self;
+        let Self { api, store, keeper, clock, tasks, data_dir, tls, transport, lame_duck, drain_timeout } =
+            self;
+        if tls.is_none() && !grpc.local_addr()?.ip().is_loopback() {
+            tracing::warn!("gRPC is served to other machines in plain text: tokens can be read on the way");
+        }
         let (reporter, health) = tonic_health::server::health_reporter();
         readiness::check(&reporter, &store, &*keeper).await;
         let stop_listening = CancellationToken::new();
@@ -208,11 +225,22 @@ impl App {
         background.spawn(background::sweep(store.clone(), clock, shutdown.soft.clone()));
         background.spawn(background::write_touched(api.service.clone(), shutdown.soft.clone()));
         background.spawn(lame_duck_passes(reporter, lame_duck, shutdown.clone(), stop_listening.clone()));
+        if let Some(tls) = &tls {
+            background.spawn(Arc::clone(tls).watch(stop_listening.clone()));
+        }
         background.close();
+        let server = http2::server(&transport);
+        let bounds = bounds(&transport, api.max_call_duration);
+        let grpc = Incoming::new(grpc, bounds, tls);
+        let http = Incoming::new(http, Bounds { preface: HTTP1_PREFACE, ..bounds }, None);
         let work = async {
             let served = tokio::try_join!(
-                api.clone().serve_grpc(grpc, health, stop_listening.clone().cancelled_owned()),
-                async { Ok(api.clone().serve_http(http, stop_listening.clone().cancelled_owned()).await?) },
+                api.clone().serve_grpc(server, grpc, health, stop_listening.clone().cancelled_owned()),
+                async {
+                    let header_timeout = transport.handshake_timeout;
+                    api.clone().serve_http(http, header_timeout, stop_listening.cancelled()).await;
+                    Ok(())
+                },
             );
             shutdown.soft.cancel();
             tasks.close();
@@ -252,6 +280,17 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
 /// [`store::MigrateError`].
 pub async fn migrate(database_url: &SecretString) -> Result<i64, store::MigrateError> {
     store::migrate_postgres(database_url).await
+}
+
+/// What bounds the connections of the gRPC port.
+fn bounds(config: &TransportConfig, max_call_duration: Duration) -> Bounds {
+    Bounds {
+        max_connections: usize::try_from(config.max_connections).unwrap_or(usize::MAX),
+        preface: HTTP2_PREFACE,
+        handshake_timeout: config.handshake_timeout,
+        write_timeout: config.write_timeout,
+        life: http2::life(config, max_call_duration),
+    }
 }
 
 async fn lame_duck_passes(

@@ -2,6 +2,7 @@
 //! files named by them.
 
 pub mod limits;
+pub mod transport;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,6 +17,8 @@ use crate::domain::key_rotation::{MAX_PERIOD, MIN_LEAD, Rotation};
 use crate::domain::permission::Permission;
 
 use limits::LimitsConfig;
+
+use transport::TransportConfig;
 
 /// From a verified identity to a member session of one organization.
 #[derive(Debug, Parser)]
@@ -229,6 +232,10 @@ pub struct Config {
     /// Rate limits.
     #[command(flatten)]
     pub limits: LimitsConfig,
+
+    /// Connections.
+    #[command(flatten)]
+    pub transport: TransportConfig,
 }
 
 /// How log lines look.
@@ -261,6 +268,12 @@ pub enum ConfigError {
     /// A log filter that can't be read.
     #[error("--log-filter is neither a level nor a list of directives")]
     LogFilter,
+    /// One file of TLS without the other.
+    #[error("--tls-certificate-file and --tls-key-file go together: give both, or neither for plain text")]
+    TlsPair,
+    /// Clients' certificates without TLS.
+    #[error("--tls-client-ca-file needs --tls-certificate-file and --tls-key-file")]
+    ClientCaAlone,
 }
 
 /// What stands behind the service.
@@ -295,6 +308,7 @@ impl Config {
         // An empty variable is how some orchestrators say that there is none.
         let given = |url: &Option<SecretString>| url.clone().filter(|url| !url.expose_secret().is_empty());
         self.key_rotation()?;
+        self.transport.tls()?;
         let backend = match (given(&self.database_url), given(&self.redis_url)) {
             (Some(database_url), Some(redis_url)) => Backend::Servers { database_url, redis_url },
             (None, None) if self.environment == Environment::Live => {
@@ -349,14 +363,13 @@ impl Config {
             log_format,
             log_filter,
             limits,
+            transport,
         } = self;
         let secret = |url: &Option<SecretString>| match url {
             Some(url) if !url.expose_secret().is_empty() => "<redacted>",
             _ => "",
         };
-        let path = |path: &Option<PathBuf>| {
-            path.as_ref().map_or_else(String::new, |path| path.display().to_string())
-        };
+        let path = |path: &Option<PathBuf>| path_text(path.as_ref());
         let duration = |duration: &Duration| humantime::format_duration(*duration).to_string();
         let lines = [
             ("listen-address", listen_address.to_string()),
@@ -386,8 +399,14 @@ impl Config {
         lines
             .iter()
             .chain(&limits.describe())
+            .chain(&transport.describe())
             .fold(String::new(), |text, (name, value)| text + name + " = " + value + "\n")
     }
+}
+
+/// A file that may not be there.
+fn path_text(path: Option<&PathBuf>) -> String {
+    path.map_or_else(String::new, |path| path.display().to_string())
 }
 
 fn max_call_duration(text: &str) -> Result<Duration, String> {

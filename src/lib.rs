@@ -11,6 +11,7 @@
 //! | [`domain`] | words and rules: no I/O, no async, no transport |
 //! | [`config`] | every setting, read once and validated |
 //! | [`telemetry`] | logs |
+//! | [`transport`] | sockets, TLS, and what bounds a connection |
 //! | [`tokens`] | opaque tokens, signing keys, JWTs |
 //! | [`callers`] | who may call: API keys, JWTs of other issuers, client certificates |
 //! | [`store`] | Postgres, or the embedded SQLite: what was bought |
@@ -28,6 +29,8 @@ pub mod domain;
 
 pub mod config;
 pub mod telemetry;
+
+pub mod transport;
 
 pub mod tokens;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use clap::Parser as _;
 use tokio_util::task::TaskTracker;
-use vestibule::app::files::Files;
+use vestibule::app::files::{self, Files};
 use vestibule::app::healthcheck::healthcheck;
 use vestibule::app::shutdown::Shutdown;
 use vestibule::app::{self, App};
@@ -90,9 +90,10 @@ fn check_config(config: &Config) -> Outcome {
     std::io::stdout().write_all(config.describe().as_bytes())?;
     Files::read(config)?;
     app::callers::open(config, Arc::new(SystemClock::new()), TaskTracker::new())?;
+    files::tls(config, Arc::new(SystemClock::new()))?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn health(config: &Config) -> Outcome {
-    Ok(if healthcheck(config.listen_address).await? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if healthcheck(config).await? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -15,6 +15,7 @@ use super::access::{self, Access};
 use super::status;
 use crate::callers::{Callers, Presented, Refusal};
 use crate::domain::call::Caller;
+use crate::transport::peer::Peer;
 
 /// The metadata by which the published API makes a call as a member, with fewer rights. Ignoring it
 /// would silently give the call full rights.
@@ -66,7 +67,8 @@ where
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let callers = Arc::clone(&self.callers);
         Box::pin(async move {
-            let allowed = allow(&callers, request.uri().path(), request.headers()).await;
+            let allowed =
+                allow(&callers, request.uri().path(), request.headers(), request.extensions().get()).await;
             match allowed {
                 Ok(caller) => {
                     request.extensions_mut().insert(caller);
@@ -79,12 +81,17 @@ where
 }
 
 /// The caller, who may make this call.
-async fn allow(callers: &Callers, path: &str, headers: &HeaderMap) -> Result<Caller, Status> {
+async fn allow(
+    callers: &Callers,
+    path: &str,
+    headers: &HeaderMap,
+    peer: Option<&Peer>,
+) -> Result<Caller, Status> {
     let access = access::of(path);
     if access == Some(Access::Open) {
         return Ok(Caller::anonymous());
     }
-    let caller = authenticate(callers, headers).await.map_err(status::not_authenticated)?;
+    let caller = authenticate(callers, headers, peer).await.map_err(status::not_authenticated)?;
     tracing::Span::current().record("caller", &caller.name);
     match access {
         Some(Access::Needs(permissions)) if !permissions.iter().any(|one| caller.permissions.allow(*one)) => {
@@ -97,9 +104,18 @@ async fn allow(callers: &Callers, path: &str, headers: &HeaderMap) -> Result<Cal
     header.map_or(Ok(caller), |header| Err(status::member_session_not_supported(header)))
 }
 
-async fn authenticate(callers: &Callers, headers: &HeaderMap) -> Result<Caller, Refusal> {
+async fn authenticate(
+    callers: &Callers,
+    headers: &HeaderMap,
+    peer: Option<&Peer>,
+) -> Result<Caller, Refusal> {
     let authorization: Vec<_> = headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect();
-    let presented = Presented { authorization: &authorization, ..Presented::default() };
-    let outcome = callers.authenticate(presented).await;
+    let (dns_names, uris) = peer
+        .and_then(Peer::certificate)
+        .map_or((&[][..], &[][..]), |certificate| (&certificate.dns_names, &certificate.uris));
+    let outcome = callers.authenticate(Presented { authorization: &authorization, dns_names, uris }).await;
+    if let (Ok(_), Some(peer)) = (&outcome, peer) {
+        peer.authenticated();
+    }
     outcome.inspect_err(|refusal| tracing::info!(problem = refusal.as_str(), "nobody knows who calls"))
 }

@@ -41,13 +41,13 @@ pub(super) struct CapacityLayer {
     calls: Arc<Semaphore>,
     searches: Arc<Semaphore>,
     buffered: Arc<Semaphore>,
-    max_message_bytes: usize,
+    max_message_bytes: u32,
     entropy: Arc<dyn Entropy>,
 }
 
 impl CapacityLayer {
     /// So many slots for all calls together.
-    pub(super) fn new(calls: usize, max_message_bytes: usize, entropy: Arc<dyn Entropy>) -> Self {
+    pub(super) fn new(calls: usize, max_message_bytes: u32, entropy: Arc<dyn Entropy>) -> Self {
         let searches = (calls / SEARCH_SHARE).max(1);
         Self {
             calls: Arc::new(Semaphore::new(calls.saturating_sub(searches).max(1))),
@@ -78,8 +78,8 @@ impl CapacityLayer {
                 continue;
             };
             length += data.len();
-            if length > self.max_message_bytes + PREFIX_BYTES {
-                return Err(status::too_large());
+            if length > self.max_message_bytes as usize + PREFIX_BYTES {
+                return Err(status::message_too_large(self.max_message_bytes));
             }
             memory.merge(self.remember(data.len())?);
             // Most messages come whole, and are not copied.

@@ -1,19 +1,70 @@
 //! What is served over HTTP: the JWKS, for verifiers that speak no gRPC.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use axum::Router;
 use axum::extract::State;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Json};
 use axum::routing::get;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
 use serde_json::{Map, Value, json};
+use tokio::task::JoinSet;
 
 use crate::api::render;
 use crate::service::Service;
+use crate::telemetry::chain;
+use crate::transport::incoming::Incoming;
 
 /// How long a verifier may keep the keys: as long as a JWT lives.
 const CACHE: &str = "public, max-age=300";
 
-pub(super) fn router(service: Service) -> Router {
+/// The most bytes of a request's head: what is asked for here takes a line.
+const MAX_HEAD: usize = 16 * 1024;
+
+/// Answers the requests of the connections until `shutdown` ends; then finishes those in flight.
+/// `header_timeout`: how long the head of a request may take.
+pub(super) async fn serve(
+    mut incoming: Incoming,
+    service: Service,
+    header_timeout: Duration,
+    shutdown: impl Future<Output = ()>,
+) {
+    let router = TowerToHyperService::new(router(service));
+    let mut builder = Builder::new(TokioExecutor::new()).http1_only();
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(header_timeout)
+        .max_buf_size(MAX_HEAD)
+        // Verifiers ask every few minutes: no connection is worth keeping.
+        .keep_alive(false);
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        tokio::select! {
+            connection = incoming.next() => {
+                let connection = builder.serve_connection(TokioIo::new(connection), router.clone());
+                connections.spawn(graceful.watch(connection.into_owned()));
+            }
+            Some(ended) = connections.join_next() => {
+                if let Ok(Err(error)) = ended {
+                    tracing::debug!(error = chain(&*error), "an HTTP connection failed");
+                }
+            }
+            () = &mut shutdown => break,
+        }
+    }
+    drop(incoming);
+    graceful.shutdown().await;
+}
+
+fn router(service: Service) -> Router {
     Router::new().route("/.well-known/jwks.json", get(jwks)).with_state(service)
 }
 

@@ -58,6 +58,8 @@ pub(super) struct ObserveLayer {
     entropy: Arc<dyn Entropy>,
     environment: Environment,
     max_call_duration: Duration,
+    max_header_bytes: u32,
+    max_message_bytes: u32,
 }
 
 impl ObserveLayer {
@@ -67,6 +69,8 @@ impl ObserveLayer {
             entropy: Arc::clone(&api.entropy),
             environment: api.environment,
             max_call_duration: api.max_call_duration,
+            max_header_bytes: api.max_header_bytes,
+            max_message_bytes: api.max_message_bytes,
         }
     }
 
@@ -135,8 +139,11 @@ where
         let clock = Arc::clone(&self.layer.clock);
         let started = clock.monotonic();
         request.extensions_mut().insert(RequestId(request_id.clone()));
-        // A call that has expired, or is none, does no work at all.
-        let call = if deadline.is_zero() {
+        let max_message = self.layer.max_message_bytes;
+        // A call that is too large, has expired, or is none, does no work at all.
+        let call = if header_bytes(request.headers()) > self.layer.max_header_bytes {
+            Err(status::metadata_too_large(self.layer.max_header_bytes))
+        } else if deadline.is_zero() {
             Err(status::deadline_exceeded())
         } else if !is_grpc(request.headers()) {
             Err(status::route_not_found())
@@ -153,12 +160,18 @@ where
                     .unwrap_or_else(|_| Ok(status::deadline_exceeded().into_http()))?,
                 Err(refusal) => refusal.into_http(),
             };
-            let (code, response) = complete(response, &request_id);
+            let (code, response) = complete(response, &request_id, max_message);
             line.code = code;
             Ok(response)
         };
         Box::pin(work.instrument(span))
     }
+}
+
+/// The size of the metadata, as HTTP/2 counts it (RFC 9113, 6.5.2).
+fn header_bytes(headers: &HeaderMap) -> u32 {
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
 /// Whether the content type is gRPC's, with messages as protobuf (gRPC over HTTP/2, requests).
@@ -194,12 +207,12 @@ fn timeout(text: &str) -> Option<Duration> {
 }
 
 /// Gives the answer its id, and a failure its details.
-fn complete(mut response: Response<Body>, request_id: &str) -> (Code, Response<Body>) {
+fn complete(mut response: Response<Body>, request_id: &str, max_message: u32) -> (Code, Response<Body>) {
     let mut code = Code::Ok;
     if let Some(failure) =
         Status::from_header_map(response.headers()).filter(|status| status.code() != Code::Ok)
     {
-        let failure = status::with_request_id(&status::normalized(failure), request_id);
+        let failure = status::with_request_id(&status::normalized(failure, max_message), request_id);
         code = failure.code();
         response = failure.into_http();
     }

@@ -99,9 +99,9 @@ pub(super) fn shed(retry_after: Duration) -> Status {
     retry(Code::Unavailable, Reason::ServerUnavailable, message, retry_after)
 }
 
-/// The status of a message that is larger than is accepted.
-pub(super) fn too_large() -> Status {
-    plain(Code::ResourceExhausted, Reason::RequestTooLarge, "the message is larger than the service accepts")
+/// The status of a message of more bytes than are accepted.
+pub(super) fn message_too_large(most: u32) -> Status {
+    too_large("the message is", most)
 }
 
 /// The status of a message that can't be read.
@@ -128,16 +128,22 @@ pub(super) fn panicked(panic: Box<dyn Any + Send>) -> http::Response<Body> {
     plain(Code::Internal, Reason::InternalServerError, "the service failed").into_http()
 }
 
+/// The status of a call with more metadata than is accepted.
+pub(super) fn metadata_too_large(most: u32) -> Status {
+    too_large("the metadata of the call is", most)
+}
+
 /// The proper form of a status that came from below the handlers: an undecodable or oversized
-/// message, an unknown method. Statuses that have a reason stay as they are.
-pub(super) fn normalized(status: Status) -> Status {
+/// message, an unknown method. Statuses that have a reason stay as they are. `max_message`: the most bytes
+/// of a message.
+pub(super) fn normalized(status: Status, max_message: u32) -> Status {
     if status.code() == Code::Ok || status.get_details_error_info().is_some() {
         return status;
     }
     let mut proper = match status.code() {
         // The transport reports what it can't decode as internal.
         Code::Internal | Code::InvalidArgument => broken_message(),
-        Code::OutOfRange | Code::ResourceExhausted => too_large(),
+        Code::OutOfRange | Code::ResourceExhausted => message_too_large(max_message),
         Code::Unimplemented => route_not_found(),
         Code::Cancelled | Code::DeadlineExceeded => deadline_exceeded(),
         // Health checks and reflection answer for themselves.
@@ -162,6 +168,13 @@ pub(super) fn with_request_id(status: &Status, request_id: &str) -> Status {
         details,
         status.metadata().clone(),
     )
+}
+
+fn too_large(what: &str, most: u32) -> Status {
+    let metadata = [("max_bytes", most.to_string())];
+    let details = info(Reason::RequestTooLarge, Code::ResourceExhausted, &metadata);
+    let message = format!("{what} larger than {most} bytes");
+    Status::with_error_details(Code::ResourceExhausted, message, details)
 }
 
 fn plain(code: Code, reason: Reason, message: &str) -> Status {

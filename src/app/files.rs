@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::StartError;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::email_domain::CommonDomains;
 use crate::domain::rbac::RbacPolicy;
 use crate::tokens::sealing::SealingKey;
+use crate::transport::tls::Tls;
 
 /// What the files hold, or what stands in for those that no setting names.
 #[derive(Clone, Debug)]
@@ -32,6 +34,14 @@ impl Files {
             rbac: Arc::new(rbac(config)?),
         })
     }
+}
+
+/// Reads and checks the files of TLS, if it is on.
+///
+/// # Errors
+/// [`StartError::Config`], [`StartError::Tls`].
+pub fn tls(config: &Config, clock: Arc<dyn Clock>) -> Result<Option<Tls>, StartError> {
+    Ok(config.transport.tls()?.map(|files| Tls::open(files, clock)).transpose()?)
 }
 
 fn sealing_key(config: &Config) -> Result<Option<SealingKey>, StartError> {

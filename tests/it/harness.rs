@@ -2,6 +2,7 @@
 //! Redis, a clock that the test sets, and the generated clients.
 
 pub(crate) mod blockade;
+pub(crate) mod certificates;
 pub(crate) mod chaos;
 pub(crate) mod clients;
 pub(crate) mod clock;

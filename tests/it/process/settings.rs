@@ -6,6 +6,7 @@ use vestibule::config::CommandLine;
 
 use super::beside;
 use crate::harness::Harness;
+use crate::harness::certificates::Authority;
 use crate::harness::database;
 use crate::harness::program::{Folder, command, finish, run};
 
@@ -79,6 +80,11 @@ async fn the_environment_sets_what_flags_set_and_flags_win() {
     folder.file("key", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
     folder.file("domains", "example");
     folder.file("policy", "{}");
+    let authority = Authority::new("ca");
+    let server = authority.server();
+    folder.file("tls.crt", &server.certificate);
+    folder.file("tls.key", &server.key);
+    folder.file("ca.crt", &authority.certificate);
     let values = [
         ("listen-address", "127.0.0.1:1234"),
         ("http-address", "[::1]:4321"),
@@ -103,6 +109,20 @@ async fn the_environment_sets_what_flags_set_and_flags_win() {
         ("caller-burst", "1000"),
         ("vouches-per-minute", "3"),
         ("failed-spends-per-minute", "4"),
+        ("tls-certificate-file", "tls.crt"),
+        ("tls-key-file", "tls.key"),
+        ("tls-client-ca-file", "ca.crt"),
+        ("max-connections", "12"),
+        ("handshake-timeout", "13s"),
+        ("write-timeout", "14s"),
+        ("keep-alive-interval", "15s"),
+        ("keep-alive-timeout", "16s"),
+        ("max-connection-age", "17m"),
+        ("max-concurrent-streams", "18"),
+        ("max-header-bytes", "1900"),
+        ("max-message-bytes", "100000"),
+        ("max-pending-accept-reset-streams", "21"),
+        ("max-local-error-reset-streams", "22"),
     ];
     let urls = [("database-url", "postgres://h/d"), ("redis-url", "redis://h")];
     let all: Vec<_> = values.into_iter().chain(urls).collect();

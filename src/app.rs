@@ -234,7 +234,7 @@ impl App {
         let grpc = Incoming::new(grpc, bounds, tls);
         let http = Incoming::new(http, Bounds { preface: HTTP1_PREFACE, ..bounds }, None);
         let work = async {
-            let served = tokio::try_join!(
+            let outcomes = tokio::try_join!(
                 api.clone().serve_grpc(server, grpc, health, stop_listening.clone().cancelled_owned()),
                 async {
                     let header_timeout = transport.handshake_timeout;
@@ -247,7 +247,7 @@ impl App {
             tokio::join!(tasks.wait(), background.wait());
             background::write_touched_last(&api.service).await;
             store.close().await;
-            served.map(drop)
+            outcomes.map(drop)
         };
         let late = async {
             stop_listening.cancelled().await;

@@ -323,3 +323,6 @@ fn bearer(value: &[u8]) -> Option<&str> {
     let (scheme, credential) = std::str::from_utf8(value).ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(credential)
 }
+
+#[cfg(test)]
+mod tests;

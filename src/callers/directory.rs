@@ -64,3 +64,6 @@ impl Directory {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

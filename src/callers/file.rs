@@ -114,10 +114,10 @@ pub(super) fn parse(
         subjects.extend(read.map(|issuer| (line, issuer)));
     }
     let Reader { directory, issuers, .. } = reader;
-    if let Some((line, issuer)) =
+    if let Some((line, _)) =
         subjects.into_iter().find(|(_, issuer)| !issuers.iter().any(|known| known.issuer == *issuer))
     {
-        let fault = format!("no line names the issuer {issuer}");
+        let fault = "no line names the issuer".to_owned();
         return Err(FileError::Line { line, fault });
     }
     let Directory { keys, subjects, certificates } = &directory;
@@ -242,7 +242,10 @@ fn json<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, String> {
 fn fault(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
-    let what = what.rsplit_once(", expected ").map_or(what, |(_, expected)| expected);
+    let what = match what.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("expected {expected}"),
+        None => what.to_owned(),
+    };
     format!("column {}: {what}", error.column())
 }
 

@@ -59,8 +59,12 @@ pub fn read(search: &Search, cursor: &str) -> Result<Position, CursorError> {
         return Err(CursorError);
     }
     let (after, total) = place.split_first_chunk::<16>().ok_or(CursorError)?;
-    let total = u32::from_be_bytes(total.try_into().map_err(|_| CursorError)?);
-    Ok(Position { after: Uuid::from_bytes(*after), total: Some(total).filter(|total| *total <= MAX_TOTAL) })
+    let total = match u32::from_be_bytes(total.try_into().map_err(|_| CursorError)?) {
+        UNKNOWN => None,
+        total if total <= MAX_TOTAL => Some(total),
+        _ => return Err(CursorError),
+    };
+    Ok(Position { after: Uuid::from_bytes(*after), total })
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::{Search, read, write};
+use super::{CursorError, DIGEST, Search, UNKNOWN, read, write};
 use crate::domain::search::{MAX_TOTAL, Position};
 
 proptest! {
@@ -23,5 +25,16 @@ proptest! {
         let mut mangled = cursor.into_bytes();
         mangled[flipped] = if mangled[flipped] == b'A' { b'B' } else { b'A' };
         prop_assert!(read(&search, std::str::from_utf8(&mangled).unwrap()).is_err());
+    }
+
+    /// Even with the right digest, which anybody can compute: one place has one cursor.
+    #[test]
+    fn a_total_that_nobody_counts_leads_nowhere(after: u128, total in MAX_TOTAL + 1..UNKNOWN) {
+        let search = Search::of(&("organizations", "acme"));
+        let mut place = [0; 20];
+        place[..16].copy_from_slice(&after.to_be_bytes());
+        place[16..].copy_from_slice(&total.to_be_bytes());
+        let cursor = URL_SAFE_NO_PAD.encode([&place[..], &search.digest(&place)[..DIGEST]].concat());
+        prop_assert_eq!(read(&search, &cursor), Err(CursorError));
     }
 }

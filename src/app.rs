@@ -197,6 +197,18 @@ impl App {
         Ok(Self { api, store, keeper, clock, tasks, data_dir, tls, transport, lame_duck, drain_timeout })
     }
 
+    /// What answers gRPC calls.
+    #[must_use]
+    pub fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// What was bought.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// Serves until the shutdown begins, then drains: reports `NOT_SERVING`, lets load balancers
     /// notice, takes no more connections, ends calls in flight, and gives everything back.
     ///

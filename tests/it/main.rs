@@ -11,6 +11,7 @@ mod discovery_service;
 mod errors;
 mod events;
 mod faults;
+mod fuzz_corpora;
 mod health;
 mod idempotency;
 mod intermediate_session_service;

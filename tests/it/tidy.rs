@@ -35,6 +35,7 @@ fn root() -> &'static Path {
 fn rust() -> Vec<PathBuf> {
     let mut files = rust_files(&root().join("src"));
     files.extend(rust_files(&root().join("tests")));
+    files.extend(rust_files(&root().join("fuzz/checks")));
     files.push(root().join("build.rs"));
     files
 }

@@ -8,11 +8,11 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 /// How far clocks may differ: a JWT may have been issued so far in the future.
-pub(super) const LEEWAY: Duration = Duration::from_mins(1);
+pub const LEEWAY: Duration = Duration::from_mins(1);
 
 /// The longest JWT that is looked at, in bytes. Nearly all have less than 4 KiB; one with hundreds of roles
 /// or tenants may have more.
-pub(super) const MAX_LENGTH: usize = 32 * 1024;
+pub const MAX_LENGTH: usize = 32 * 1024;
 
 /// A JWT that has been taken apart. Nothing in it is to be believed.
 #[derive(Clone, Copy, Debug)]

@@ -26,6 +26,7 @@ use crate::domain::jwt_algorithm::JwtAlgorithm;
 use crate::domain::session::{JWT_LIFETIME, MemberSession};
 use crate::entropy::Entropy;
 
+pub use super::jws::{LEEWAY, MAX_LENGTH};
 pub use verify::{JwtRefusal, UnverifiedJwt, VerifiedJwt, VerifyingKey};
 
 /// Why a key could not be made, opened or used.

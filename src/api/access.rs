@@ -15,7 +15,6 @@ pub(super) enum Access {
 /// Every call. `admin` is enough for each.
 const TABLE: &[(&str, Access)] = &[
     ("/grpc.health.v1.Health/Check", Access::Open),
-    ("/grpc.health.v1.Health/List", Access::Open),
     ("/grpc.health.v1.Health/Watch", Access::Open),
     ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Access::Open),
     ("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", Access::Open),

@@ -21,7 +21,7 @@ use crate::tokens::api_key::ApiKey;
 use crate::tokens::bearer::{BearerRefusal, UnverifiedBearer};
 
 pub use failures::Failures;
-pub use file::{FileError, key_line};
+pub use file::{CallersFile, FileError, key_line};
 pub use issuer::IssuerError;
 
 use directory::{Directory, Grant};
@@ -301,7 +301,7 @@ fn understand(
     now: Duration,
 ) -> Result<Known, CallersError> {
     let unusable = |source| CallersError::File { path: path.to_owned(), source };
-    let (directory, issuers) = file::parse(&text, environment).map_err(unusable)?;
+    let CallersFile { directory, issuers } = CallersFile::parse(&text, environment).map_err(unusable)?;
     let issuers = Issuers::open(issuers, before, now)?;
     Ok(Known { text, directory, issuers })
 }

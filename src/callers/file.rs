@@ -97,34 +97,47 @@ struct IssuerLine {
     bearer_token_file: Option<PathBuf>,
 }
 
-/// Reads the file.
-pub(super) fn parse(
-    text: &str,
-    environment: Environment,
-) -> Result<(Directory, Vec<IssuerSettings>), FileError> {
-    let mut reader =
-        Reader { environment, directory: Directory::default(), issuers: Vec::new(), rates: HashMap::new() };
-    let mut subjects = Vec::new();
-    for (index, text) in text.lines().map(str::trim).enumerate() {
-        if text.is_empty() || text.starts_with('#') {
-            continue;
+/// The callers file, read and checked. The files that it names have not been looked at.
+#[derive(Debug)]
+pub struct CallersFile {
+    pub(super) directory: Directory,
+    pub(super) issuers: Vec<IssuerSettings>,
+}
+
+impl CallersFile {
+    /// Reads the text.
+    ///
+    /// # Errors
+    /// [`FileError`], which quotes nothing of the text.
+    pub fn parse(text: &str, environment: Environment) -> Result<Self, FileError> {
+        let mut reader = Reader {
+            environment,
+            directory: Directory::default(),
+            issuers: Vec::new(),
+            rates: HashMap::new(),
+        };
+        let mut subjects = Vec::new();
+        for (index, text) in text.lines().map(str::trim).enumerate() {
+            if text.is_empty() || text.starts_with('#') {
+                continue;
+            }
+            let line = index + 1;
+            let read = reader.line(text).map_err(|fault| FileError::Line { line, fault })?;
+            subjects.extend(read.map(|issuer| (line, issuer)));
         }
-        let line = index + 1;
-        let read = reader.line(text).map_err(|fault| FileError::Line { line, fault })?;
-        subjects.extend(read.map(|issuer| (line, issuer)));
+        let Reader { directory, issuers, .. } = reader;
+        if let Some((line, _)) =
+            subjects.into_iter().find(|(_, issuer)| !issuers.iter().any(|known| known.issuer == *issuer))
+        {
+            let fault = "no line names the issuer".to_owned();
+            return Err(FileError::Line { line, fault });
+        }
+        let Directory { keys, subjects, certificates } = &directory;
+        if keys.is_empty() && subjects.is_empty() && certificates.is_empty() {
+            return Err(FileError::NoCaller);
+        }
+        Ok(Self { directory, issuers })
     }
-    let Reader { directory, issuers, .. } = reader;
-    if let Some((line, _)) =
-        subjects.into_iter().find(|(_, issuer)| !issuers.iter().any(|known| known.issuer == *issuer))
-    {
-        let fault = "no line names the issuer".to_owned();
-        return Err(FileError::Line { line, fault });
-    }
-    let Directory { keys, subjects, certificates } = &directory;
-    if keys.is_empty() && subjects.is_empty() && certificates.is_empty() {
-        return Err(FileError::NoCaller);
-    }
-    Ok((directory, issuers))
 }
 
 /// The line of a new API key.

@@ -1,6 +1,10 @@
 //! What fuzzing has found worth keeping, checked once more: each file of `fuzz/corpus/`, by the check that
 //! its fuzz target is made of.
 
+#[path = "../../fuzz/checks/callers_files.rs"]
+mod callers_files;
+#[path = "../../fuzz/checks/credentials.rs"]
+mod credentials;
 #[path = "../../fuzz/checks/cursors.rs"]
 mod cursors;
 #[path = "../../fuzz/checks/email_addresses.rs"]
@@ -40,7 +44,18 @@ macro_rules! replay {
     };
 }
 
-replay!(cursors, email_addresses, email_domains, names, rbac_policies, requests, session_jwts, tokens,);
+replay!(
+    callers_files,
+    credentials,
+    cursors,
+    email_addresses,
+    email_domains,
+    names,
+    rbac_policies,
+    requests,
+    session_jwts,
+    tokens,
+);
 
 fn fuzz() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz")

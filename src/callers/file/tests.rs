@@ -6,6 +6,10 @@ use super::*;
 use crate::callers::Refusal;
 use crate::entropy::{Entropy, OsEntropy};
 
+fn parse(text: &str, environment: Environment) -> Result<(Directory, Vec<IssuerSettings>), FileError> {
+    CallersFile::parse(text, environment).map(|file| (file.directory, file.issuers))
+}
+
 const ID: &str = "api-key-test-01890a5d-ac96-774b-bcce-b302099a8057";
 
 /// What somebody pasted where it does not belong.

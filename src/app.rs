@@ -241,13 +241,13 @@ impl App {
             background.spawn(Arc::clone(tls).watch(stop_listening.clone()));
         }
         background.close();
-        let server = http2::server(&transport);
+        let builder = http2::server(&transport);
         let bounds = bounds(&transport, api.max_call_duration);
         let grpc = Incoming::new(grpc, bounds, tls);
         let http = Incoming::new(http, Bounds { preface: HTTP1_PREFACE, ..bounds }, None);
         let work = async {
-            let outcomes = tokio::try_join!(
-                api.clone().serve_grpc(server, grpc, health, stop_listening.clone().cancelled_owned()),
+            let served = tokio::try_join!(
+                api.clone().serve_grpc(builder, grpc, health, stop_listening.clone().cancelled_owned()),
                 async {
                     let header_timeout = transport.handshake_timeout;
                     api.clone().serve_http(http, header_timeout, stop_listening.cancelled()).await;
@@ -259,7 +259,7 @@ impl App {
             tokio::join!(tasks.wait(), background.wait());
             background::write_touched_last(&api.service).await;
             store.close().await;
-            outcomes.map(drop)
+            served.map(drop)
         };
         let late = async {
             stop_listening.cancelled().await;

@@ -1,5 +1,6 @@
 //! A connection that is ready to be served.
 
+use std::fmt::{self, Debug, Formatter};
 use std::future::Future;
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -7,9 +8,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
+use tokio::time::sleep;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
+use tokio_util::sync::CancellationToken;
 use tonic::transport::server::Connected;
 
 use super::peer::Peer;
@@ -24,21 +26,34 @@ pub struct Connection {
 }
 
 /// The time until the client has said enough to be believed to speak the protocol at all.
-#[derive(Debug)]
-struct Silence {
+pub(super) struct Silence {
+    /// How many bytes it has yet to send.
     bytes: usize,
-    deadline: Pin<Box<Sleep>>,
+    /// Ends, with the reason, when the connection must.
+    end: Pin<Box<dyn Future<Output = &'static str> + Send>>,
+}
+
+impl Silence {
+    /// The client must send so many bytes within `timeout`, and before the port is closed.
+    pub(super) fn new(bytes: usize, timeout: Duration, closing: CancellationToken) -> Self {
+        let end = Box::pin(async move {
+            tokio::select! {
+                () = sleep(timeout) => "the client says nothing",
+                () = closing.cancelled() => "the port is closed",
+            }
+        });
+        Self { bytes, end }
+    }
+}
+
+impl Debug for Silence {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Silence").field("bytes", &self.bytes).finish_non_exhaustive()
+    }
 }
 
 impl Connection {
-    /// `preface`: how many bytes the client must send within `timeout`.
-    pub(super) fn new(
-        stream: Either<Socket, Box<TlsStream<Socket>>>,
-        peer: Peer,
-        preface: usize,
-        timeout: Duration,
-    ) -> Self {
-        let silence = Silence { bytes: preface, deadline: Box::pin(sleep(timeout)) };
+    pub(super) fn new(stream: Either<Socket, Box<TlsStream<Socket>>>, peer: Peer, silence: Silence) -> Self {
         Self { stream, peer, silence: Some(silence) }
     }
 
@@ -60,11 +75,7 @@ impl Connection {
         if read.is_ready() {
             return read;
         }
-        silence
-            .deadline
-            .as_mut()
-            .poll(context)
-            .map(|()| Err(io::Error::new(ErrorKind::TimedOut, "the client says nothing")))
+        silence.end.as_mut().poll(context).map(|reason| Err(io::Error::new(ErrorKind::TimedOut, reason)))
     }
 }
 

@@ -11,11 +11,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use super::connection::Connection;
+use super::connection::Silence;
 use super::peer::{ClientCertificate, Peer};
-use super::slots::{Slot, Slots};
+use super::slots::Slots;
 use super::socket::Socket;
 use super::tls::Tls;
 use crate::telemetry::chain;
@@ -39,7 +42,8 @@ pub struct Bounds {
     pub life: Duration,
 }
 
-/// Accepts connections. TLS handshakes go on beside the accepting, in tasks that end when this is dropped.
+/// Accepts connections. TLS handshakes go on beside the accepting. When this is dropped, they end, and so do
+/// connections whose clients have said nothing yet: an ending server does not wait for them.
 #[derive(Debug)]
 pub struct Incoming {
     listener: TcpListener,
@@ -47,6 +51,8 @@ pub struct Incoming {
     tls: Option<Arc<Tls>>,
     slots: Arc<Slots>,
     arriving: JoinSet<Option<Connection>>,
+    closing: CancellationToken,
+    _closes: DropGuard,
 }
 
 impl Incoming {
@@ -54,7 +60,9 @@ impl Incoming {
     #[must_use]
     pub fn new(listener: TcpListener, bounds: Bounds, tls: Option<Arc<Tls>>) -> Self {
         let slots = Slots::new(bounds.max_connections);
-        Self { listener, bounds, tls, slots, arriving: JoinSet::new() }
+        let closing = CancellationToken::new();
+        let _closes = closing.clone().drop_guard();
+        Self { listener, bounds, tls, slots, arriving: JoinSet::new(), closing, _closes }
     }
 
     /// The next connection. May be dropped and called again: nothing is lost.
@@ -97,14 +105,23 @@ impl Incoming {
             tracing::debug!(error = chain(&error), "a connection is gone already");
             return None;
         }
-        let bounds = self.bounds;
-        match &self.tls {
-            None => Some(plain(stream, address, slot, bounds)),
-            Some(tls) => {
-                self.arriving.spawn(handshake(tls.acceptor(), stream, address, slot, bounds));
-                None
-            }
-        }
+        let Bounds { preface, handshake_timeout, write_timeout, life, .. } = self.bounds;
+        let authenticated = Arc::clone(&slot.authenticated);
+        let socket = Socket::new(stream, slot, life, write_timeout);
+        let closing = self.closing.clone();
+        let silence = move || Silence::new(preface, handshake_timeout, closing);
+        let Some(tls) = &self.tls else {
+            let peer = Peer::new(address, None, authenticated);
+            return Some(Connection::new(Either::Left(socket), peer, silence()));
+        };
+        let acceptor = tls.acceptor();
+        self.arriving.spawn(async move {
+            let stream = handshake(&acceptor, socket, handshake_timeout).await?;
+            let certificate = ClientCertificate::of(stream.get_ref().1.peer_certificates());
+            let peer = Peer::new(address, certificate, authenticated);
+            Some(Connection::new(Either::Right(Box::new(stream)), peer, silence()))
+        });
+        None
     }
 
     /// Goes on after an error of the listener. What was wrong with one connection is over; anything else
@@ -119,29 +136,9 @@ impl Incoming {
     }
 }
 
-fn plain(stream: TcpStream, address: SocketAddr, slot: Slot, bounds: Bounds) -> Connection {
-    let peer = Peer::new(address, None, Arc::clone(&slot.authenticated));
-    let socket = Socket::new(stream, slot, bounds.life, bounds.write_timeout);
-    Connection::new(Either::Left(socket), peer, bounds.preface, bounds.handshake_timeout)
-}
-
-async fn handshake(
-    acceptor: TlsAcceptor,
-    stream: TcpStream,
-    address: SocketAddr,
-    slot: Slot,
-    bounds: Bounds,
-) -> Option<Connection> {
-    let authenticated = Arc::clone(&slot.authenticated);
-    let socket = Socket::new(stream, slot, bounds.life, bounds.write_timeout);
-    let done = timeout(bounds.handshake_timeout, acceptor.accept(socket))
-        .await
-        .unwrap_or_else(|_| Err(io::Error::new(ErrorKind::TimedOut, "it takes too long")));
-    let stream = done
-        // Strangers can cause this at will, so it is no warning.
-        .inspect_err(|error| tracing::debug!(error = chain(error), "a TLS handshake failed"))
-        .ok()?;
-    let certificate = ClientCertificate::of(stream.get_ref().1.peer_certificates());
-    let peer = Peer::new(address, certificate, authenticated);
-    Some(Connection::new(Either::Right(Box::new(stream)), peer, bounds.preface, bounds.handshake_timeout))
+async fn handshake(acceptor: &TlsAcceptor, socket: Socket, longest: Duration) -> Option<TlsStream<Socket>> {
+    let late = |_| Err(io::Error::new(ErrorKind::TimedOut, "it takes too long"));
+    let done = timeout(longest, acceptor.accept(socket)).await.unwrap_or_else(late);
+    // Strangers can cause this at will, so it is no warning.
+    done.inspect_err(|error| tracing::debug!(error = chain(error), "a TLS handshake failed")).ok()
 }

@@ -28,6 +28,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use clap::Parser as _;
+use rustls::ClientConfig;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -83,6 +84,7 @@ pub(crate) struct Harness {
     /// Servers that no other test uses, with proxies before them.
     pub(crate) stage: Option<Stage>,
     channel: Channel,
+    tls: Option<Arc<ClientConfig>>,
     shutdown: Shutdown,
     servers: JoinSet<Result<(), Box<dyn std::error::Error + Send + Sync>>>,
     entropy: Arc<dyn Entropy>,
@@ -111,6 +113,8 @@ pub(crate) struct Setup {
     pub(crate) entropy: Arc<dyn Entropy>,
     /// The time.
     pub(crate) clock: Arc<ManualClock>,
+    /// With what clients connect; plain text without.
+    pub(crate) tls: Option<Arc<ClientConfig>>,
     stage: Option<Stage>,
 }
 
@@ -124,6 +128,7 @@ impl Setup {
             config,
             entropy: Arc::new(OsEntropy),
             clock: Arc::new(ManualClock::starting_now()),
+            tls: None,
             stage: None,
         }
     }
@@ -172,12 +177,12 @@ impl Setup {
 
     /// Starts the server.
     pub(crate) async fn start(self) -> Harness {
-        let Self { config, entropy, clock, stage } = self;
+        let Self { config, entropy, clock, tls, stage } = self;
         let shutdown = Shutdown::default();
         let mut servers = JoinSet::new();
         let (grpc, http) = start_replica(&config, &clock, &entropy, &shutdown, &mut servers).await;
-        let channel = connect(grpc).await;
-        Harness { clock, config, grpc, http, stage, channel, shutdown, servers, entropy }
+        let channel = connect_as(grpc, tls.as_ref()).await;
+        Harness { clock, config, grpc, http, stage, channel, tls, shutdown, servers, entropy }
     }
 }
 
@@ -196,7 +201,7 @@ impl Harness {
     pub(crate) async fn replica(&mut self) -> clients::Clients {
         let (grpc, _) =
             start_replica(&self.config, &self.clock, &self.entropy, &self.shutdown, &mut self.servers).await;
-        clients::Clients::new(connect(grpc).await)
+        clients::Clients::new(connect_as(grpc, self.tls.as_ref()).await)
     }
 
     /// The generated clients.
@@ -231,7 +236,7 @@ impl Harness {
         let (grpc, http) =
             start_replica(&self.config, &self.clock, &self.entropy, &self.shutdown, &mut self.servers).await;
         (self.grpc, self.http) = (grpc, http);
-        self.channel = connect(grpc).await;
+        self.channel = connect_as(grpc, self.tls.as_ref()).await;
     }
 
     /// Stops the server the soft way. Panics if it does not stop cleanly.
@@ -272,6 +277,13 @@ async fn start_replica(
     let addresses = (grpc.local_addr().unwrap(), http.local_addr().unwrap());
     servers.spawn(app.serve(grpc, http, shutdown.clone()));
     addresses
+}
+
+async fn connect_as(address: SocketAddr, tls: Option<&Arc<ClientConfig>>) -> Channel {
+    match tls {
+        None => connect(address).await,
+        Some(tls) => certificates::connect_tls(address, Arc::clone(tls)).await.unwrap(),
+    }
 }
 
 /// A connection to a server, once it accepts one.

@@ -32,3 +32,4 @@ mod session_service;
 mod signing_keys;
 mod spending_model;
 mod tidy;
+mod transport;

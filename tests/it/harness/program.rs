@@ -105,6 +105,18 @@ impl Program {
         this
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("the process runs")
+    }
+
+    /// How much memory it has, in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
     /// Connects to it.
     pub(crate) async fn clients(&self) -> Clients {
         Clients::new(connect(self.grpc).await)
@@ -140,7 +152,7 @@ impl Program {
 
     /// Sends a signal: `TERM`, `KILL`.
     pub(crate) async fn signal(&self, name: &str) {
-        let id = self.child.id().expect("the process runs").to_string();
+        let id = self.id().to_string();
         let sent = Command::new("kill").args([&format!("-{name}"), id.as_str()]).status().await.unwrap();
         assert!(sent.success());
     }

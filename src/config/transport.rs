@@ -55,10 +55,11 @@ pub struct TransportConfig {
     #[arg(long, global = true, env = "VESTIBULE_MAX_CONNECTION_AGE", default_value = "30m", value_parser = duration)]
     pub max_connection_age: Duration,
 
-    /// The most calls in flight on one connection, 1 to 10000. Clients wait with the next one. Many times
-    /// the connections to the database, so that one client can keep the server busy, and no more.
+    /// The most calls in flight on one connection, 100 to 10000. Clients wait with the next one. Many times
+    /// the connections to the database, so that one client can keep the server busy, and no more. With less
+    /// than 100, clients would begin too many before they know (RFC 9113, 6.5.2).
     #[arg(long, global = true, env = "VESTIBULE_MAX_CONCURRENT_STREAMS", default_value_t = 200,
-          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+          value_parser = clap::value_parser!(u32).range(100..=10_000))]
     pub max_concurrent_streams: u32,
 
     /// The most bytes of a call's metadata, 1024 to 1048576: of names and values, and 32 for each (RFC

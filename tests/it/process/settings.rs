@@ -118,7 +118,7 @@ async fn the_environment_sets_what_flags_set_and_flags_win() {
         ("keep-alive-interval", "15s"),
         ("keep-alive-timeout", "16s"),
         ("max-connection-age", "17m"),
-        ("max-concurrent-streams", "18"),
+        ("max-concurrent-streams", "118"),
         ("max-header-bytes", "1900"),
         ("max-message-bytes", "100000"),
         ("max-pending-accept-reset-streams", "21"),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use h2::Reason;
 use http::Request;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -12,7 +13,6 @@ use super::{PATIENCE, PREFACE, SOON, ask, ask_anew};
 use crate::faults::until;
 use crate::harness::program::{Folder, Program};
 use crate::harness::raw::{RawClient, frame};
-use crate::harness::supervised::Patience;
 use crate::harness::{Harness, Setup};
 
 /// The types of frames, their flags, and codes of errors (RFC 9113, 6 and 7).
@@ -133,30 +133,52 @@ async fn clients_are_told_how_many_calls_they_may_have() {
     until("the settings", async || requests.current_max_send_streams() == 200).await;
 }
 
-/// More calls at once than a connection may have, and connections that grow old in the middle: none fails.
+/// Connections grow old in the middle of many calls. Each call is answered, or its client is told that it was
+/// not begun (RFC 9113, 6.8) and makes it again elsewhere, as gRPC's clients do by themselves.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_call_notices_the_age_of_its_connection() {
     let t = Setup::embedded()
-        .with(|config| {
-            config.transport.max_connection_age = Duration::from_millis(200);
-            config.transport.max_concurrent_streams = 10;
-        })
+        .with(|config| config.transport.max_connection_age = Duration::from_millis(100))
         .start()
         .await;
-    let mut callers = JoinSet::new();
-    for _ in 0..20 {
-        let channel = t.channel();
-        callers.spawn(async move {
-            let mut patience = Patience::new();
-            for _ in 0..200 {
-                ask(channel.clone()).await.unwrap();
-                patience.turn(|| "the next call").await;
+    let mut answers = JoinSet::new();
+    for _ in 0..10 {
+        let stream = TcpStream::connect(t.grpc).await.unwrap();
+        let (requests, connection) = h2::client::handshake(stream).await.unwrap();
+        let mut connections = JoinSet::new();
+        connections.spawn(connection);
+        let mut answered = 0;
+        let mut count = |answer: Result<http::Response<h2::RecvStream>, h2::Error>| match answer {
+            Ok(answer) => {
+                assert_eq!(answer.status(), 200);
+                answered += 1;
             }
-        });
+            Err(error) => {
+                assert!(error.is_go_away() && error.reason() == Some(Reason::NO_ERROR), "{error:?}");
+            }
+        };
+        while let Ok(mut requests) = requests.clone().ready().await {
+            let (answer, mut body) = requests.send_request(health_check(&t), false).unwrap();
+            body.send_data(frame(&[]).into(), true).unwrap();
+            answers.spawn(answer);
+            // More than the connection may have would wait in the client.
+            if answers.len() > 50 {
+                count(answers.join_next().await.unwrap().unwrap());
+            }
+        }
+        while let Some(answer) = answers.join_next().await {
+            count(answer.unwrap());
+        }
+        assert!(answered > 0, "the connection is of use");
+        let ended = timeout(PATIENCE, connections.join_next()).await.expect("the connection ends");
+        ended.unwrap().unwrap().unwrap();
     }
-    while let Some(ended) = callers.join_next().await {
-        ended.unwrap();
-    }
+}
+
+/// The head of a call.
+fn health_check(t: &Harness) -> Request<()> {
+    let uri = format!("http://{}/grpc.health.v1.Health/Check", t.grpc);
+    Request::post(uri).header("content-type", "application/grpc").body(()).unwrap()
 }
 
 #[tokio::test]
@@ -169,9 +191,7 @@ async fn a_call_in_flight_is_answered_on_an_old_connection() {
     let (mut requests, connection) = h2::client::handshake(stream).await.unwrap();
     let mut connections = JoinSet::new();
     connections.spawn(connection);
-    let uri = format!("http://{}/grpc.health.v1.Health/Check", t.grpc);
-    let head = Request::post(uri).header("content-type", "application/grpc").body(()).unwrap();
-    let (answer, mut body) = requests.send_request(head, false).unwrap();
+    let (answer, mut body) = requests.send_request(health_check(&t), false).unwrap();
     until("the server to want a new connection", async || requests.clone().ready().await.is_err()).await;
     body.send_data(frame(&[]).into(), true).unwrap();
     let answer = timeout(PATIENCE, answer).await.expect("an answer in time").unwrap();
@@ -198,8 +218,14 @@ async fn an_old_connection_ends_whatever_goes_on() {
     let mut clients = t.clients();
     let request = tonic_health::pb::HealthCheckRequest { service: String::new() };
     let mut watch = clients.health.watch(request).await.unwrap().into_inner();
-    watch.message().await.unwrap().unwrap();
-    let ended = timeout(PATIENCE, watch.message()).await.expect("the connection ends");
-    ended.expect_err("the call is cut");
+    let ended = async {
+        loop {
+            match watch.message().await {
+                Ok(said) => assert!(said.is_some(), "the call ends like one that has nothing more to say"),
+                Err(cut) => return cut,
+            }
+        }
+    };
+    timeout(PATIENCE, ended).await.expect("the connection ends");
     RawClient::connect(t.grpc).await.call("/grpc.health.v1.Health/Check", &[], frame(&[])).await.unwrap();
 }

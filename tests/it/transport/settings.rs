@@ -69,7 +69,7 @@ async fn values_out_of_range() {
         ("--keep-alive-interval", "0s", "not within 100ms to 365days"),
         ("--keep-alive-timeout", "10years", "not within 100ms to 365days"),
         ("--max-connection-age", "1", "time unit needed"),
-        ("--max-concurrent-streams", "0", "0 is not in 1..=10000"),
+        ("--max-concurrent-streams", "99", "99 is not in 100..=10000"),
         ("--max-header-bytes", "1023", "1023 is not in 1024..=1048576"),
         ("--max-message-bytes", "67108865", "67108865 is not in 65536..=67108864"),
         ("--max-pending-accept-reset-streams", "0", "not within 1 to 10000"),

@@ -42,6 +42,7 @@ use crate::pb::member_service_server::MemberServiceServer;
 use crate::pb::organization_service_server::OrganizationServiceServer;
 use crate::pb::session_service_server::SessionServiceServer;
 use crate::service::Service;
+use crate::service::limits::Limits;
 use crate::transport::incoming::Incoming;
 
 /// What the services work with. Cheap to clone.
@@ -51,6 +52,8 @@ pub struct Api {
     pub service: Service,
     /// Who may call.
     pub callers: Arc<Callers>,
+    /// How many calls a caller may make.
+    pub limits: Arc<Limits>,
     /// The environment in every id.
     pub environment: Environment,
     /// The domains that can be neither allowed nor claimed.

@@ -157,8 +157,9 @@ impl App {
             rotation: config.key_rotation()?,
         })
         .await?;
-        let limits = &config.limits;
-        let (keeper, buckets) = keeper(&backend, project, &clock, limits).await?;
+        let (keeper, buckets) = keeper(&backend, project, &clock, &config.limits).await?;
+        let (calls, vouches) = (config.limits.calls(), config.limits.vouches());
+        let limits = Arc::new(Limits::new(Arc::clone(&clock), buckets, calls, vouches));
         let issuer = config
             .jwt_issuer
             .clone()
@@ -174,7 +175,7 @@ impl App {
             common_domains: Arc::clone(&common_domains),
             rbac: Arc::clone(&rbac),
             touched: Touched::since(clock.now()),
-            limits: Limits::new(buckets, limits.calls(), limits.vouches()),
+            limits: Arc::clone(&limits),
             tasks: tasks.clone(),
             claim_lease: config.claim_lease,
             discovery_organization_creation: config.discovery_organization_creation,
@@ -182,6 +183,7 @@ impl App {
         let api = Api {
             service,
             callers,
+            limits,
             environment: config.environment,
             common_domains,
             rbac,

@@ -47,7 +47,7 @@ pub struct Parts {
     pub common_domains: Arc<CommonDomains>,
     pub rbac: Arc<RbacPolicy>,
     pub touched: Touched,
-    pub limits: Limits,
+    pub limits: Arc<Limits>,
     /// Work that goes on when its caller is gone; shutting down waits for it.
     pub tasks: TaskTracker,
     /// How long a call that spends a token holds it.

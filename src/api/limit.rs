@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
@@ -11,17 +12,17 @@ use tower::{Layer, Service};
 use super::access::{self, Access};
 use super::{Api, status};
 use crate::domain::call::Caller;
-use crate::service::Service as UseCases;
+use crate::service::limits::Limits;
 
 /// Counts the calls of each [`Caller`].
 #[derive(Clone, Debug)]
 pub(super) struct LimitLayer {
-    service: UseCases,
+    limits: Arc<Limits>,
 }
 
 impl LimitLayer {
     pub(super) fn new(api: &Api) -> Self {
-        Self { service: api.service.clone() }
+        Self { limits: Arc::clone(&api.limits) }
     }
 }
 
@@ -29,14 +30,14 @@ impl<S> Layer<S> for LimitLayer {
     type Service = Limit<S>;
 
     fn layer(&self, inner: S) -> Limit<S> {
-        Limit { service: self.service.clone(), inner }
+        Limit { limits: Arc::clone(&self.limits), inner }
     }
 }
 
 /// The service of [`LimitLayer`].
 #[derive(Clone, Debug)]
 pub(super) struct Limit<S> {
-    service: UseCases,
+    limits: Arc<Limits>,
     inner: S,
 }
 
@@ -59,12 +60,12 @@ where
         let Some(caller) = caller.filter(|_| limited) else {
             return Box::pin(self.inner.call(request));
         };
-        let service = self.service.clone();
+        let limits = Arc::clone(&self.limits);
         // The one that said it is ready is called; its copy has yet to say so.
         let ready = self.inner.clone();
         let mut ready = std::mem::replace(&mut self.inner, ready);
         Box::pin(async move {
-            match service.admit_call(&caller).await {
+            match limits.admit_call(&caller).await {
                 Ok(()) => ready.call(request).await,
                 Err(refusal) => Ok(status::from_error(refusal).into_http()),
             }

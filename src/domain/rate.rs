@@ -89,3 +89,6 @@ impl Rate {
         self.interval * self.burst
     }
 }
+
+#[cfg(test)]
+mod tests;

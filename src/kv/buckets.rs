@@ -93,13 +93,12 @@ impl Shared {
         match (outcome, before) {
             (Ok(taken), None) => Some(taken),
             (Ok(taken), Some(_)) => {
-                tracing::info!(parent: None, "Redis counts rate limits again");
+                tracing::info!("Redis counts rate limits again");
                 Some(taken)
             }
             (Err(error), None) => {
-                // No line of the call that finds out: it goes on.
                 let error = chain(&*error);
-                tracing::warn!(parent: None, error, "Redis does not count rate limits: each replica does");
+                tracing::warn!(error, "Redis does not count rate limits: each replica does");
                 None
             }
             (Err(_), Some(_)) => None,

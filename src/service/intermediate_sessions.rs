@@ -22,7 +22,7 @@ impl Service {
         &self,
         evidence: Evidence,
     ) -> Result<(IntermediateToken, IntermediateSession), Error> {
-        self.admit_vouch(&evidence.email_address).await?;
+        self.parts.limits.admit_vouch(&evidence.email_address).await?;
         let token = IntermediateToken::generate(&*self.parts.entropy);
         let session = self.parts.keeper.insert(token.hash(), evidence, None).await?;
         Ok((token, session))

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::sync::Mutex as AsyncMutex;
 
-use super::Service;
 use super::error::Error;
+use crate::clock::Clock;
 use crate::domain::call::Caller;
 use crate::domain::email_address::EmailAddress;
 use crate::domain::rate::{Rate, Taken};
@@ -24,6 +24,7 @@ const LAPSE: Duration = Duration::from_secs(1);
 /// What is limited, and the buckets that say how much is left.
 #[derive(Debug)]
 pub struct Limits {
+    clock: Arc<dyn Clock>,
     buckets: Buckets,
     calls: Rate,
     vouches: Rate,
@@ -43,35 +44,19 @@ struct Purse {
 impl Limits {
     /// Limits `calls` for each caller that has no rate of its own, and `vouches` for each e-mail address.
     #[must_use]
-    pub fn new(buckets: Buckets, calls: Rate, vouches: Rate) -> Self {
-        Self { buckets, calls, vouches, purses: Mutex::default() }
+    pub fn new(clock: Arc<dyn Clock>, buckets: Buckets, calls: Rate, vouches: Rate) -> Self {
+        Self { clock, buckets, calls, vouches, purses: Mutex::default() }
     }
 
-    fn calls_of(&self, caller: &Caller) -> Rate {
-        caller.calls_per_second.map_or(self.calls, |rate| Rate::per_second(rate, rate.saturating_mul(2)))
-    }
-
-    fn purse(&self, caller: &Caller) -> Arc<AsyncMutex<Purse>> {
-        // Nobody panics while holding the lock.
-        let mut purses = self.purses.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(purse) = purses.get(&caller.name) {
-            return Arc::clone(purse);
-        }
-        Arc::clone(purses.entry(caller.name.clone()).or_default())
-    }
-}
-
-impl Service {
     /// Lets a call of the caller through, if it has not made too many.
     ///
     /// # Errors
     /// `Limited`.
     pub async fn admit_call(&self, caller: &Caller) -> Result<(), Error> {
-        let limits = &self.parts.limits;
-        let purse = limits.purse(caller);
+        let purse = self.purse(caller);
         // Whoever finds the purse empty fills it; the others wait for that, in turn.
         let mut purse = purse.lock().await;
-        let now = self.parts.clock.monotonic();
+        let now = self.clock.monotonic();
         if now >= purse.lapses_at {
             purse.calls = 0;
         }
@@ -80,9 +65,9 @@ impl Service {
             if !rest.is_zero() {
                 return Err(too_many_calls(rest));
             }
-            let rate = limits.calls_of(caller);
+            let rate = self.calls_of(caller);
             let key = BucketKey { limit: "calls", subject: sha256(caller.name.as_bytes()) };
-            match limits.buckets.take(key, rate, rate.tokens_in(BATCH).max(1)).await {
+            match self.buckets.take(key, rate, rate.tokens_in(BATCH).max(1)).await {
                 Taken::Granted(calls) => {
                     purse.calls = calls;
                     purse.lapses_at = now + LAPSE;
@@ -102,17 +87,32 @@ impl Service {
     /// # Errors
     /// `Limited`.
     pub(super) async fn admit_vouch(&self, address: &EmailAddress) -> Result<(), Error> {
-        let limits = &self.parts.limits;
         let key = BucketKey { limit: "vouches", subject: sha256(address.as_str().as_bytes()) };
-        match limits.buckets.take(key, limits.vouches, 1).await {
+        match self.buckets.take(key, self.vouches, 1).await {
             Taken::Granted(_) => Ok(()),
             Taken::Empty { retry_after } => {
                 Err(Error::Limited { message: "too many tokens for this e-mail address", retry_after })
             }
         }
     }
+
+    fn calls_of(&self, caller: &Caller) -> Rate {
+        caller.calls_per_second.map_or(self.calls, |rate| Rate::per_second(rate, rate.saturating_mul(2)))
+    }
+
+    fn purse(&self, caller: &Caller) -> Arc<AsyncMutex<Purse>> {
+        // Nobody panics while holding the lock.
+        let mut purses = self.purses.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(purse) = purses.get(&caller.name) {
+            return Arc::clone(purse);
+        }
+        Arc::clone(purses.entry(caller.name.clone()).or_default())
+    }
 }
 
 fn too_many_calls(retry_after: Duration) -> Error {
     Error::Limited { message: "too many calls of this caller", retry_after }
 }
+
+#[cfg(test)]
+mod tests;

@@ -176,8 +176,10 @@ async fn faults_are_logged_once_with_their_cause() {
     };
     let mut calling = clients.intermediate_sessions.clone();
     let refusal = Refusal::of(&calling.create_intermediate_session(request).await.unwrap_err());
-    let lines = told(&program, &refusal, 2).await;
-    assert_eq!(lines.len(), 2, "the fault and the answer: {lines:#?}");
+    let lines = told(&program, &refusal, 3).await;
+    assert_eq!(lines.len(), 3, "the limits, the fault and the answer: {lines:#?}");
+    assert_eq!(lines[0]["message"], "Redis does not count rate limits: each replica does");
+    let lines = &lines[1..];
     assert_eq!(lines[0]["message"], away);
     assert!(
         lines[0]["error"]

@@ -17,6 +17,7 @@ mod idempotency;
 mod intermediate_session_service;
 mod isolation;
 mod layering;
+mod limits;
 mod logs;
 mod member_service;
 mod migrations;

@@ -271,7 +271,8 @@ async fn start_replica(
     servers: &mut JoinSet<Result<(), Box<dyn std::error::Error + Send + Sync>>>,
 ) -> (SocketAddr, SocketAddr) {
     let clock: Arc<dyn Clock> = Arc::clone(clock) as Arc<dyn Clock>;
-    let app = App::build(config, clock, Arc::clone(entropy)).await.expect("the server starts");
+    // Boxed: tests hold this in futures that are large enough without it.
+    let app = Box::pin(App::build(config, clock, Arc::clone(entropy))).await.expect("the server starts");
     let grpc = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addresses = (grpc.local_addr().unwrap(), http.local_addr().unwrap());

@@ -33,7 +33,7 @@ fn limits(calls: Rate) -> (Arc<Hand>, Limits) {
 }
 
 fn caller(name: &str, calls_per_second: Option<u32>) -> Caller {
-    Caller { name: name.to_owned(), calls_per_second }
+    Caller { name: name.to_owned(), calls_per_second, ..Caller::anonymous() }
 }
 
 /// How many calls get through, and when the next will.

@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
 pub use super::connection::Connection;
 use super::connection::Silence;
@@ -52,7 +52,6 @@ pub struct Incoming {
     slots: Arc<Slots>,
     arriving: JoinSet<Option<Connection>>,
     closing: CancellationToken,
-    _closes: DropGuard,
 }
 
 impl Incoming {
@@ -61,8 +60,7 @@ impl Incoming {
     pub fn new(listener: TcpListener, bounds: Bounds, tls: Option<Arc<Tls>>) -> Self {
         let slots = Slots::new(bounds.max_connections);
         let closing = CancellationToken::new();
-        let _closes = closing.clone().drop_guard();
-        Self { listener, bounds, tls, slots, arriving: JoinSet::new(), closing, _closes }
+        Self { listener, bounds, tls, slots, arriving: JoinSet::new(), closing }
     }
 
     /// The next connection. May be dropped and called again: nothing is lost.
@@ -133,6 +131,12 @@ impl Incoming {
             self.slots.evict();
             sleep(REST).await;
         }
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        self.closing.cancel();
     }
 }
 

@@ -22,12 +22,12 @@ async fn other_deployments_are_strangers(one: Setup, two: Setup) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn other_deployments_are_strangers_on_postgres() {
-    other_deployments_are_strangers(Setup::postgres().await, Setup::postgres().await).await;
+    Box::pin(other_deployments_are_strangers(Setup::postgres().await, Setup::postgres().await)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn other_deployments_are_strangers_on_the_embedded_default() {
-    other_deployments_are_strangers(Setup::embedded(), Setup::embedded()).await;
+    Box::pin(other_deployments_are_strangers(Setup::embedded(), Setup::embedded())).await;
 }
 
 async fn a_jwt_of_before_the_issuer_changed_is_refused(mut t: Harness) {

@@ -15,7 +15,7 @@
 //! | [`tokens`] | opaque tokens, signing keys, JWTs |
 //! | [`callers`] | who may call: API keys, JWTs of other issuers, client certificates |
 //! | [`store`] | Postgres, or the embedded SQLite: what was bought |
-//! | [`kv`] | Redis, or the process: intermediate sessions for their ten minutes |
+//! | [`kv`] | Redis, or the process: intermediate sessions for their ten minutes, token buckets |
 //! | [`service`] | the use cases |
 //! | [`api`] | gRPC: parse, call a use case, render |
 //! | [`app`] | puts the parts together and runs them |

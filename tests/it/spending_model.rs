@@ -2,8 +2,9 @@
 //!
 //! One token; up to three calls of any kind, under two idempotency keys or none (a retry is a second
 //! call of the same kind and key, at any time after the first or beside it); holders that die
-//! anywhere, leases that lapse under a running holder, commits of unknown outcome, Redis losing the
-//! key once and bringing an earlier copy back once, the ten minutes passing at any moment.
+//! anywhere, leases that lapse under a running holder, commits of unknown outcome, refusals because too
+//! many attempts have failed, Redis losing the key once and bringing an earlier copy back once, the ten
+//! minutes passing at any moment.
 //!
 //! The whole protocol is the reading of the design that keeps every promise. A call with an
 //! idempotency key reads its own record before *any* refusal, and waits for the transaction that is
@@ -126,7 +127,9 @@ fn trace(nodes: &[Node], end: &Node) -> Vec<String> {
     let mut unused = ["A", "B", "C"].into_iter();
     let mut lines = Vec::new();
     for Node { reached, order, .. } in path.into_iter().rev() {
-        if let (Event::Starts(..) | Event::TakesOver(..), Some(slot)) = (reached.event, reached.slot) {
+        if let (Event::Starts(..) | Event::TakesOver(..) | Event::IsLimited(..), Some(slot)) =
+            (reached.event, reached.slot)
+        {
             names[slot] = unused.next().unwrap_or("?");
         }
         lines.push(line(reached, reached.slot.map_or("-", |slot| names[slot])));
@@ -150,7 +153,9 @@ fn the_whole_protocol_keeps_its_promises_and_gives_every_answer() {
     let possible = |&(kind, answer): &(Kind, Answer)| match kind {
         Kind::Create | Kind::CreateBound | Kind::Exchange | Kind::Unfinished => true,
         Kind::FinishBound => answer != Answer::Mismatch,
-        Kind::Revoke => !matches!(answer, Answer::Replay | Answer::Mismatch | Answer::KeyReused),
+        Kind::Revoke => {
+            !matches!(answer, Answer::Replay | Answer::Limited | Answer::Mismatch | Answer::KeyReused)
+        }
     };
     let all = Kind::ALL.into_iter().flat_map(|kind| Answer::ALL.map(|answer| (kind, answer)));
     assert_eq!(explored.answers, all.filter(possible).collect());
@@ -163,6 +168,7 @@ fn each_broken_version_is_caught() {
         (Protocol::WithoutLease, Property::S4),
         (Protocol::PlainGetDel, Property::S2),
         (Protocol::RefusesBeforeOwnRecord, Property::S6),
+        (Protocol::LimitsBeforeOwnRecord, Property::S6),
         (Protocol::ReadsPastTheTwin, Property::S6),
         (Protocol::ReplaysByToken, Property::S6),
         (Protocol::ConflictMeansSpent, Property::Losers),

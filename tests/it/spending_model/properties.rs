@@ -46,7 +46,7 @@ impl State {
             Answer::NotFound => !self.over() && !self.aged && self.loss == Loss::NotYet,
             Answer::Mismatch => self.organizations == 0,
             Answer::KeyReused => recorded.is_none() || recorded == Some(kind),
-            Answer::Refused | Answer::InUse => false,
+            Answer::Refused | Answer::InUse | Answer::Limited => false,
         };
         let forgets = recorded == Some(kind) && self.replayable(kind);
         let twin = |call: Call| call.in_transaction() && call.kind == kind && call.key == key;

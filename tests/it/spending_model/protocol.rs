@@ -16,6 +16,8 @@ pub(super) enum Protocol {
     PlainGetDel,
     /// The rules refuse a call without a look at its own idempotency record.
     RefusesBeforeOwnRecord,
+    /// A call whose token rests after failures is refused without a look at its own idempotency record.
+    LimitsBeforeOwnRecord,
     /// The idempotency record is read without waiting for the transaction that is writing it.
     ReadsPastTheTwin,
     /// A second call for the same thing gets the first's answer, whatever its key.
@@ -40,6 +42,9 @@ pub(super) enum Event {
     Starts(Kind, u8),
     /// The claim that it finds has lapsed.
     TakesOver(Kind, u8),
+    /// Attempts that failed have emptied the bucket of the entry, which may be claimed still by a holder whose
+    /// lease has lapsed.
+    IsLimited(Kind, u8),
     ReadsItsRecord,
     IsRefusedByTheRules,
     Records,
@@ -110,6 +115,15 @@ impl State {
                     state.calls[slot] = call;
                     state.claims(protocol, slot)
                 }));
+                if self.entry == Entry::Open || self.entry == Entry::Bound && !kind.creates() {
+                    out.push(self.step(Event::IsLimited(kind, key), slot, |state| {
+                        state.calls[slot] = call;
+                        if protocol == Protocol::LimitsBeforeOwnRecord {
+                            return state.settles(slot, Answer::Limited);
+                        }
+                        state.turns_away(slot, Answer::Limited)
+                    }));
+                }
                 if self.entry == Entry::Absent || !self.claimed() || protocol == Protocol::WithoutLease {
                     continue;
                 }

@@ -36,6 +36,8 @@ pub(super) enum Answer {
     /// The call's own fault or the database's: a taken slug, a policy, an error before the commit.
     Refused,
     InUse,
+    /// Too many attempts with the token have failed.
+    Limited,
     NotFound,
     /// Bound to another organization.
     Mismatch,
@@ -45,11 +47,12 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Success,
         Self::Replay,
         Self::Refused,
         Self::InUse,
+        Self::Limited,
         Self::NotFound,
         Self::Mismatch,
         Self::KeyReused,

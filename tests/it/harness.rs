@@ -2,6 +2,7 @@
 //! Redis, a clock that the test sets, and the generated clients.
 
 pub(crate) mod blockade;
+pub(crate) mod callers;
 pub(crate) mod certificates;
 pub(crate) mod chaos;
 pub(crate) mod clients;
@@ -9,7 +10,9 @@ pub(crate) mod clock;
 pub(crate) mod database;
 pub(crate) mod entry;
 pub(crate) mod fixtures;
+pub(crate) mod issuer;
 pub(crate) mod json;
+pub(crate) mod jwks_server;
 pub(crate) mod logins;
 pub(crate) mod members;
 pub(crate) mod postgres;
@@ -40,6 +43,7 @@ use vestibule::config::{CommandLine, Config};
 use vestibule::entropy::{Entropy, OsEntropy};
 
 use chaos::ChaosProxy;
+use clients::{Authorization, Clients};
 use clock::ManualClock;
 use postgres::{Durability, PostgresServer};
 use redis::RedisServer;
@@ -198,15 +202,15 @@ impl Harness {
     }
 
     /// Starts another replica of the service on the same database and Redis, and talks to it.
-    pub(crate) async fn replica(&mut self) -> clients::Clients {
+    pub(crate) async fn replica(&mut self) -> Clients {
         let (grpc, _) =
             start_replica(&self.config, &self.clock, &self.entropy, &self.shutdown, &mut self.servers).await;
-        clients::Clients::new(connect_as(grpc, self.tls.as_ref()).await)
+        Clients::new(connect_as(grpc, self.tls.as_ref()).await, Authorization::default())
     }
 
     /// The generated clients.
-    pub(crate) fn clients(&self) -> clients::Clients {
-        clients::Clients::new(self.channel.clone())
+    pub(crate) fn clients(&self) -> Clients {
+        Clients::new(self.channel.clone(), Authorization::default())
     }
 
     /// The connection that the clients share.

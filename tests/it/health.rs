@@ -7,7 +7,7 @@ use tonic::{Code, Streaming};
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
-use crate::harness::clients::Clients;
+use crate::harness::clients::{Authorization, Clients};
 use crate::harness::fixtures::{creation, organization};
 use crate::harness::{Harness, Setup, on_both_backends};
 
@@ -131,7 +131,12 @@ async fn nothing_serves_once_the_shutdown_begins_and_calls_still_work() {
     let token = clients.token("ada@acme.com").await;
     assert!(clients.spend(creation(&token)).await.unwrap().into_inner().member_authenticated);
     // New connections too.
-    assert!(Clients::new(crate::harness::connect(t.grpc).await).create(organization("Acme")).await.is_ok());
+    assert!(
+        Clients::new(crate::harness::connect(t.grpc).await, Authorization::default())
+            .create(organization("Acme"))
+            .await
+            .is_ok()
+    );
 }
 
 /// Who watches holds a call open that never ends by itself.

@@ -2,6 +2,7 @@
 //! is secret or about a person.
 
 mod back_office;
+mod callers;
 mod logins;
 
 use prost_types::value::Kind;

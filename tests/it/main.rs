@@ -6,6 +6,7 @@
 mod harness;
 
 mod admission;
+mod callers;
 mod coverage;
 mod discovery_service;
 mod errors;

@@ -1,5 +1,6 @@
 //! The real binary: how it starts, refuses to start, dies and ends.
 
+mod callers;
 mod crashes;
 mod embedded;
 mod keys;

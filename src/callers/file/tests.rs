@@ -1,10 +1,11 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use time::macros::datetime;
 
 use super::*;
 use crate::callers::Refusal;
-use crate::entropy::{Entropy, OsEntropy};
 
 fn parse(text: &str, environment: Environment) -> Result<(Directory, Vec<IssuerSettings>), FileError> {
     CallersFile::parse(text, environment).map(|file| (file.directory, file.issuers))
@@ -107,7 +108,7 @@ fn every_kind_of_line() {
 #[test]
 fn every_fault_of_a_line_is_told_with_its_number() {
     let hash = hash();
-    let key = |id: &str, hash: &str| caller(&json!({"api_key": {"id": id, "secret_sha256": hash}}));
+    let api_key = |id: &str, hash: &str| caller(&json!({"api_key": {"id": id, "secret_sha256": hash}}));
     let jwt = |issuer: &str, subject: &str| by(&json!({"jwt": {"issuer": issuer, "subject": subject}}));
     let long = "x".repeat(129);
     let (id_fault, hash_fault) = ("api_key.id is not", "api_key.secret_sha256 is not");
@@ -144,13 +145,13 @@ fn every_fault_of_a_line_is_told_with_its_number() {
         (caller(&json!({"expires_at": "2027-02-31T00:00:00Z"})), "expires_at is not"),
         (caller(&json!({"expires_at": 1_800_000_000})), "expected a string"),
         (caller(&json!({"expire_at": "2027-01-31T00:00:00Z"})), "one of `caller`, `permissions`"),
-        (key("api-key-live-01890a5d-ac96-774b-bcce-b302099a8057", &hash), id_fault),
-        (key("member-test-01890a5d-ac96-774b-bcce-b302099a8057", &hash), id_fault),
-        (key(&ID.to_uppercase(), &hash), id_fault),
-        (key("", &hash), id_fault),
-        (key(ID, ""), hash_fault),
-        (key(ID, &hash.to_uppercase()), hash_fault),
-        (key(ID, &hash[2..]), hash_fault),
+        (api_key("api-key-live-01890a5d-ac96-774b-bcce-b302099a8057", &hash), id_fault),
+        (api_key("member-test-01890a5d-ac96-774b-bcce-b302099a8057", &hash), id_fault),
+        (api_key(&ID.to_uppercase(), &hash), id_fault),
+        (api_key("", &hash), id_fault),
+        (api_key(ID, ""), hash_fault),
+        (api_key(ID, &hash.to_uppercase()), hash_fault),
+        (api_key(ID, &hash[2..]), hash_fault),
         (caller(&json!({"api_key": {"id": ID}})), "missing field `secret_sha256`"),
         (caller(&json!({"api_key": {"id": ID, "secret_sha256": hash, "secret": 1}})), "`id`"),
         (caller(&json!({"api_key": null})), one_credential),
@@ -313,16 +314,18 @@ fn pasted(line: &Value) -> Vec<String> {
     wrong
 }
 
-fn new_key() -> ApiKey {
-    let entropy: &dyn Entropy = &OsEntropy;
-    ApiKey::generate(ApiKeyId::new(entropy.uuid(datetime!(2026-11-22 12:00 UTC))), entropy)
+/// A key whose secret is this byte again and again.
+fn key(secret: u8) -> ApiKey {
+    let id = ID.replace("01890a5d", &format!("01890a{secret:02x}"));
+    let secret = URL_SAFE_NO_PAD.encode([secret; 32]);
+    ApiKey::parse(&format!("{id}.{secret}"), Environment::Test).unwrap()
 }
 
 #[test]
 fn the_line_of_a_new_key_is_read_back() {
     for environment in [Environment::Test, Environment::Live] {
         for expires_at in [None, Some(datetime!(9999-12-31 23:59:59 UTC))] {
-            let key = new_key();
+            let key = key(1);
             let line = key_line(&key, environment, "billing", &Permission::ALL, expires_at).unwrap();
             let (directory, _) = parse(&line, environment).unwrap();
             let grant = directory.by_key(&key).unwrap();
@@ -333,12 +336,12 @@ fn the_line_of_a_new_key_is_read_back() {
             assert!(!line.contains('\n'), "{line}");
         }
     }
-    key_line(&new_key(), Environment::Test, "anonymous", &[Permission::Read], None).unwrap_err();
+    key_line(&key(1), Environment::Test, "anonymous", &[Permission::Read], None).unwrap_err();
 }
 
 #[test]
 fn a_key_is_its_id_and_its_secret() {
-    let (ada, bob) = (new_key(), new_key());
+    let (ada, bob) = (key(1), key(2));
     let line =
         |key: &ApiKey, name: &str| key_line(key, Environment::Test, name, &[Permission::Read], None).unwrap();
     let text = format!("{}\n{}", line(&ada, "ada"), line(&bob, "bob"));
@@ -347,7 +350,7 @@ fn a_key_is_its_id_and_its_secret() {
     assert_eq!(directory.by_key(&bob).unwrap().caller.name, "bob");
     let (ada, bob) = (ada.reveal(Environment::Test), bob.reveal(Environment::Test));
     let crossed = format!("{}.{}", ada.split_once('.').unwrap().0, bob.split_once('.').unwrap().1);
-    for wrong in [ApiKey::parse(&crossed, Environment::Test).unwrap(), new_key()] {
+    for wrong in [ApiKey::parse(&crossed, Environment::Test).unwrap(), key(3)] {
         assert_eq!(directory.by_key(&wrong).unwrap_err(), Refusal::UnknownKey);
     }
 }
@@ -366,7 +369,7 @@ proptest! {
 
     #[test]
     fn every_name_that_is_written_is_read(name in "[ -~]{0,20}", seconds in 0_i64..253_402_300_799) {
-        let (key, expires_at) = (new_key(), OffsetDateTime::from_unix_timestamp(seconds).unwrap());
+        let (key, expires_at) = (key(1), OffsetDateTime::from_unix_timestamp(seconds).unwrap());
         if let Ok(line) = key_line(&key, Environment::Test, &name, &[Permission::Vouch], Some(expires_at)) {
             let (directory, _) = parse(&line, Environment::Test).unwrap();
             let grant = directory.by_key(&key).unwrap();

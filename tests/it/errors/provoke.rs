@@ -1,5 +1,6 @@
 //! How to make a server refuse a call, for each reason.
 
+mod callers;
 mod checks;
 mod logins;
 mod members;
@@ -236,9 +237,9 @@ pub(super) async fn provoke(t: &Harness, reason: R) -> Vec<Status> {
         R::InsufficientFactorsForSessionExchange => logins::nothing_goes_along(t).await,
         R::InvalidPermissionResource => permitting(t, None, "?", "delete").await,
         R::InvalidPermissionAction => permitting(t, None, "nothing", "*").await,
-        R::UnauthorizedCredentials => servers::as_a_caller(&[]).await,
-        R::InvalidAuthorizationHeader => servers::as_a_caller(&[("authorization", "Bearer")]).await,
-        R::CallerNotPermitted => servers::as_a_caller(&[("authorization", servers::READER)]).await,
+        R::UnauthorizedCredentials => callers::with(None).await,
+        R::InvalidAuthorizationHeader => callers::with(Some("?")).await,
+        R::CallerNotPermitted => callers::without_permission().await,
         R::TooManyRequests => servers::a_caller_is_busy().await,
     };
     vec![one]

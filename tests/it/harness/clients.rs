@@ -1,6 +1,10 @@
 //! The generated clients of one server.
 
+use tonic::metadata::AsciiMetadataValue;
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
+use tonic::{Request, Status};
 use tonic_health::pb::health_client::HealthClient;
 use vestibule::pb::discovery_service_client::DiscoveryServiceClient;
 use vestibule::pb::intermediate_session_service_client::IntermediateSessionServiceClient;
@@ -8,19 +12,43 @@ use vestibule::pb::member_service_client::MemberServiceClient;
 use vestibule::pb::organization_service_client::OrganizationServiceClient;
 use vestibule::pb::session_service_client::SessionServiceClient;
 
+/// A connection whose calls carry a credential.
+type Authorized = InterceptedService<Channel, Authorization>;
+
+/// The credential of calls that have no other; none by default.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Authorization(Option<AsciiMetadataValue>);
+
 /// One client of each service, over one connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Clients {
-    pub(crate) organizations: OrganizationServiceClient<Channel>,
-    pub(crate) members: MemberServiceClient<Channel>,
-    pub(crate) discovery: DiscoveryServiceClient<Channel>,
-    pub(crate) intermediate_sessions: IntermediateSessionServiceClient<Channel>,
-    pub(crate) sessions: SessionServiceClient<Channel>,
-    pub(crate) health: HealthClient<Channel>,
+    pub(crate) organizations: OrganizationServiceClient<Authorized>,
+    pub(crate) members: MemberServiceClient<Authorized>,
+    pub(crate) discovery: DiscoveryServiceClient<Authorized>,
+    pub(crate) intermediate_sessions: IntermediateSessionServiceClient<Authorized>,
+    pub(crate) sessions: SessionServiceClient<Authorized>,
+    pub(crate) health: HealthClient<Authorized>,
+}
+
+impl Authorization {
+    /// An API key or a JWT.
+    pub(crate) fn bearer(credential: &str) -> Self {
+        Self(Some(format!("Bearer {credential}").parse().unwrap()))
+    }
+}
+
+impl Interceptor for Authorization {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(value) = self.0.as_ref().filter(|_| request.metadata().get("authorization").is_none()) {
+            request.metadata_mut().insert("authorization", value.clone());
+        }
+        Ok(request)
+    }
 }
 
 impl Clients {
-    pub(crate) fn new(channel: Channel) -> Self {
+    pub(crate) fn new(channel: Channel, authorization: Authorization) -> Self {
+        let channel = InterceptedService::new(channel, authorization);
         Self {
             organizations: OrganizationServiceClient::new(channel.clone()),
             members: MemberServiceClient::new(channel.clone()),

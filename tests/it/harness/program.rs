@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::clients::Clients;
+use super::clients::{Authorization, Clients};
 use super::connect;
 use super::supervised::Patience;
 
@@ -119,7 +119,7 @@ impl Program {
 
     /// Connects to it.
     pub(crate) async fn clients(&self) -> Clients {
-        Clients::new(connect(self.grpc).await)
+        Clients::new(connect(self.grpc).await, Authorization::default())
     }
 
     /// What it has written so far.

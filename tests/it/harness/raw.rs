@@ -32,7 +32,8 @@ impl RawClient {
         Self { requests, address, _connection: connections }
     }
 
-    /// Sends a call with these headers, which come in place of the usual ones, and this body.
+    /// Sends a call with these headers, which come in place of the usual ones, and this body. A header may be
+    /// there several times.
     pub(crate) async fn call(
         &self,
         path: &str,
@@ -43,9 +44,17 @@ impl RawClient {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = format!("http://{}{path}", self.address).parse().unwrap();
         let usual = [("content-type", "application/grpc"), ("te", "trailers")];
-        for (name, value) in usual.iter().chain(headers) {
-            let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
-            request.headers_mut().insert(HeaderName::from_static(name), value);
+        for (name, value) in usual {
+            request.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        for (name, value) in headers {
+            let (name, value) =
+                (HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).unwrap());
+            if usual.iter().any(|(usual, _)| name == *usual) {
+                request.headers_mut().insert(name, value);
+            } else {
+                request.headers_mut().append(name, value);
+            }
         }
         let body: Bytes = body.into();
         let mut requests = self.requests.clone().ready().await.unwrap();

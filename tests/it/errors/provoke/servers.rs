@@ -5,7 +5,7 @@ use tonic::{Request, Status};
 use vestibule::domain::ids::Environment;
 
 use crate::harness::fixtures::{organization, with_key};
-use crate::harness::raw::{CREATE, RawClient, frame};
+use crate::harness::raw::RawClient;
 use crate::harness::{Harness, Setup};
 
 pub(super) fn id(environment: &str) -> String {
@@ -14,24 +14,6 @@ pub(super) fn id(environment: &str) -> String {
 
 pub(super) async fn raw(t: &Harness, path: &str, headers: &[(&'static str, &str)], body: Vec<u8>) -> Status {
     RawClient::connect(t.grpc).await.call(path, headers, body).await.unwrap_err()
-}
-
-/// What a caller sends who may only read.
-pub(super) const READER: &str = "Bearer api-key-test-00000000-0000-0000-0000-000000000001.\
-                                 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-
-/// The refusal of a call that changes something, where one caller is known, who may only read.
-pub(super) async fn as_a_caller(headers: &[(&'static str, &str)]) -> Status {
-    let setup = Setup::embedded().with(|config| {
-        std::fs::create_dir_all(&config.data_dir).unwrap();
-        let file = config.data_dir.join("callers");
-        let line = r#"{"caller": "reader", "permissions": ["read"], "api_key": {
-            "id": "api-key-test-00000000-0000-0000-0000-000000000001",
-            "secret_sha256": "66687aadf862bd776c8fc18b8e9f8e20089714856ee233b3902a591d0d5f2925"}}"#;
-        std::fs::write(&file, line.replace('\n', "")).unwrap();
-        config.callers_file = Some(file);
-    });
-    raw(&setup.start().await, CREATE, headers, frame(&[])).await
 }
 
 pub(super) async fn as_a_member(t: &Harness) -> Status {

@@ -13,6 +13,7 @@ use axum::body::Body as Bytes;
 use clap::Parser as _;
 use http::{HeaderValue, Request, Response};
 use prost::Message as _;
+use prost::encoding::{WireType, encode_key, encode_varint};
 use prost_types::FileDescriptorSet;
 use time::OffsetDateTime;
 use tokio::runtime::Runtime;
@@ -73,6 +74,9 @@ const MAX_HEADERS: usize = 8 * 1024;
 
 /// How many bytes of a secret are a part of it that nobody writes by chance.
 const PART: usize = 12;
+
+/// Added to a method whose message comes in a notation.
+const NOTATION: u8 = 0x80;
 
 /// A field that no message has, with the value 0.
 const UNKNOWN_FIELD: [u8; 6] = [0xf8, 0xff, 0xff, 0xff, 0x0f, 0x00];
@@ -153,11 +157,17 @@ fn sorted(mut names: Vec<String>) -> Vec<String> {
     names
 }
 
-/// Checks a call: the method, the length of its idempotency key, the key, and the message.
+/// Checks a call: the method, the length of its idempotency key, the key, and the message, or, where
+/// [`NOTATION`] is added to the method, what it is [`written`] in.
 pub(crate) fn check(data: &[u8]) {
     let [method, length, rest @ ..] = data else { return };
-    let Some(method) = METHODS.get(usize::from(*method)) else { return };
+    let is_notation = method & NOTATION != 0;
+    let Some(method) = METHODS.get(usize::from(method & !NOTATION)) else { return };
     let Some((key, message)) = rest.split_at_checked(usize::from(*length)) else { return };
+    if is_notation { check_call(method, key, &written(message)) } else { check_call(method, key, message) }
+}
+
+fn check_call(method: &str, key: &[u8], message: &[u8]) {
     let answer = STAND.answer(method, key, message);
     let headers = answer.headers();
     let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
@@ -218,4 +228,59 @@ fn may_be_secret(part: &[u8]) -> bool {
     part.iter().all(u8::is_ascii_graphic)
         && (part.contains(&b'@')
             || (has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit)))
+}
+
+/// The message of a notation that stays one however it is changed, since nothing in it counts bytes. Each
+/// field is a sign and its number: `"` and a text up to a NUL, `#` and an integer of two bytes, `.` and a
+/// double of eight, or `(` and what is in it up to `)`, which has a number as well that means nothing.
+fn written(notation: &[u8]) -> Vec<u8> {
+    let mut open = vec![(0, Vec::new())];
+    let mut rest = notation;
+    while let [sign, number, tail @ ..] = rest {
+        rest = tail;
+        let number = u32::from(*number).max(1);
+        let Some((_, message)) = open.last_mut() else { break };
+        match sign {
+            b'(' => open.push((number, Vec::new())),
+            b')' => close(&mut open),
+            b'"' => {
+                let end = tail.iter().position(|byte| *byte == 0).unwrap_or(tail.len());
+                put(message, number, &tail[..end]);
+                rest = tail.get(end + 1..).unwrap_or_default();
+            }
+            b'#' => {
+                let Some((value, tail)) = tail.split_first_chunk() else { break };
+                encode_key(number, WireType::Varint, message);
+                encode_varint(i64::from(i16::from_be_bytes(*value)).cast_unsigned(), message);
+                rest = tail;
+            }
+            b'.' => {
+                let Some((value, tail)) = tail.split_first_chunk::<8>() else { break };
+                encode_key(number, WireType::SixtyFourBit, message);
+                message.extend_from_slice(value);
+                rest = tail;
+            }
+            _ => {}
+        }
+    }
+    while open.len() > 1 {
+        close(&mut open);
+    }
+    open.pop().map(|(_, message)| message).unwrap_or_default()
+}
+
+/// Puts the innermost message that is begun into the one around it.
+fn close(open: &mut Vec<(u32, Vec<u8>)>) {
+    if open.len() > 1
+        && let Some((number, inner)) = open.pop()
+        && let Some((_, outer)) = open.last_mut()
+    {
+        put(outer, number, &inner);
+    }
+}
+
+fn put(message: &mut Vec<u8>, number: u32, content: &[u8]) {
+    encode_key(number, WireType::LengthDelimited, message);
+    encode_varint(content.len() as u64, message);
+    message.extend_from_slice(content);
 }

@@ -67,12 +67,14 @@ impl<'a> Compact<'a> {
     }
 }
 
-/// A part of a JWT: an object of JSON, in base64url without padding.
+/// A part of a JWT: an object of JSON in UTF-8 (RFC 7519, section 7.2), in base64url without padding.
 pub(super) fn object<T: for<'de> Deserialize<'de>>(part: &str) -> Option<T> {
     let bytes = URL_SAFE_NO_PAD.decode(part).ok()?;
+    // The reader does not look into texts that nobody asks for.
+    let json = str::from_utf8(&bytes).ok()?;
     // A struct would be read from a list of its values too.
-    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+    if !json.trim_ascii_start().starts_with('{') {
         return None;
     }
-    serde_json::from_slice(&bytes).ok()
+    serde_json::from_str(json).ok()
 }

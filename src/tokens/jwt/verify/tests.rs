@@ -62,7 +62,11 @@ fn base64(text: &str) -> String {
 
 /// The claims of this text under the key's own signature.
 fn signed(key: &SigningKey, header: &Value, payload: &str) -> String {
-    let message = format!("{}.{}", base64(&header.to_string()), base64(payload));
+    signed_bytes(key, header.to_string().as_bytes(), payload.as_bytes())
+}
+
+fn signed_bytes(key: &SigningKey, header: &[u8], payload: &[u8]) -> String {
+    let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
     let algorithm = key.header.alg;
     let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key.private, algorithm).unwrap();
     format!("{message}.{signature}")
@@ -86,6 +90,23 @@ fn what_was_signed_is_read_back() {
         }
         assert!(read(&key, &key.sign(&single).unwrap()).is_ok());
         assert!(!format!("{key:?} {:?}", key.verifying()).contains("DecodingKey"));
+    }
+}
+
+/// RFC 7519, section 7.2; also in members that nobody asks for.
+#[test]
+fn both_parts_are_utf_8() {
+    let key = key(JwtAlgorithm::Es256);
+    let [header, claims] = [header(&key), claims()].map(|part| part.to_string().into_bytes());
+    let with = |part: &[u8], byte| [b"{\"x\":\"", &[byte][..], b"\",", &part[1..]].concat();
+    for (byte, refusals) in
+        [(b'x', [None, None]), (0xff, [Some(JwtRefusal::Malformed), Some(JwtRefusal::Claims)])]
+    {
+        let jwts = [
+            signed_bytes(&key, &with(&header, byte), &claims),
+            signed_bytes(&key, &header, &with(&claims, byte)),
+        ];
+        assert_eq!(jwts.map(|jwt| read(&key, &jwt).err()), refusals);
     }
 }
 

@@ -15,6 +15,7 @@ use super::access::{self, Access};
 use super::status;
 use crate::callers::{Callers, Presented, Refusal};
 use crate::domain::call::Caller;
+use crate::domain::permission::Permission;
 use crate::transport::peer::Peer;
 
 /// The metadata by which the published API makes a call as a member, with fewer rights. Ignoring it
@@ -87,19 +88,21 @@ async fn allow(
     headers: &HeaderMap,
     peer: Option<&Peer>,
 ) -> Result<Caller, Status> {
-    let access = access::of(path);
-    if access == Some(Access::Open) {
-        return Ok(Caller::anonymous());
-    }
-    let caller = authenticate(callers, headers, peer).await.map_err(status::not_authenticated)?;
-    tracing::Span::current().record("caller", &caller.name);
-    match access {
-        Some(Access::Needs(permissions)) if !permissions.iter().any(|one| caller.permissions.allow(*one)) => {
-            return Err(status::not_permitted(permissions));
+    let caller = match access::of(path) {
+        Some(Access::Open) => Caller::anonymous(),
+        access => {
+            let caller = authenticate(callers, headers, peer).await.map_err(status::not_authenticated)?;
+            tracing::Span::current().record("caller", &caller.name);
+            let allows = |permission: &Permission| caller.permissions.allow(*permission);
+            match access {
+                Some(Access::Needs(permissions)) if !permissions.iter().any(allows) => {
+                    return Err(status::not_permitted(permissions));
+                }
+                // What does not exist is for whoever serves to tell.
+                _ => caller,
+            }
         }
-        // What does not exist is for whoever serves to tell.
-        _ => {}
-    }
+    };
     let header = MEMBER_SESSION.into_iter().find(|header| headers.contains_key(*header));
     header.map_or(Ok(caller), |header| Err(status::member_session_not_supported(header)))
 }

@@ -106,6 +106,7 @@ fn every_kind_of_line() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a row for each fault")]
 fn every_fault_of_a_line_is_told_with_its_number() {
     let hash = hash();
     let api_key = |id: &str, hash: &str| caller(&json!({"api_key": {"id": id, "secret_sha256": hash}}));

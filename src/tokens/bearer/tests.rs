@@ -107,6 +107,11 @@ fn jwks(keys: &[Value]) -> Jwks {
     Jwks::parse(&json!({ "keys": keys }).to_string()).unwrap()
 }
 
+/// One key.
+fn only(pair: &Pair) -> Jwks {
+    jwks(std::slice::from_ref(&pair.jwk))
+}
+
 /// Whom the JWT speaks of; `Err(None)`: it is not even taken apart.
 fn read(keys: &Jwks, jwt: &str) -> Result<String, Option<BearerRefusal>> {
     read_at(keys, jwt, NOW)
@@ -128,7 +133,7 @@ fn every() -> [(&'static Pair, Algorithm); 9] {
 fn every_algorithm_that_is_accepted() {
     assert_eq!(every().map(|(_, algorithm)| algorithm).len(), ACCEPTED.len());
     for (pair, algorithm) in every() {
-        let keys = jwks(&[pair.jwk.clone()]);
+        let keys = only(pair);
         let jwt = pair.jwt(algorithm, &claims());
         for time in ["computed", "remembered"] {
             assert_eq!(read(&keys, &jwt), Ok("billing".to_owned()), "{algorithm:?}, {time}");
@@ -157,7 +162,7 @@ fn a_signature_of_another_is_refused() {
             raw[index] ^= 1;
             format!("{signed}.{}", URL_SAFE_NO_PAD.encode(raw))
         };
-        let keys = jwks(&[pair.jwk.clone()]);
+        let keys = only(pair);
         read(&keys, &jwt).unwrap();
         for wrong in [
             format!("{signed}."),
@@ -194,7 +199,7 @@ fn a_key_verifies_only_what_it_is_for() {
 fn nothing_is_verified_with_a_public_key_as_a_secret() {
     use Algorithm::{HS256, HS384, HS512};
     for (pair, algorithm) in every() {
-        let keys = jwks(&[pair.jwk.clone()]);
+        let keys = only(pair);
         let jwk = pair.jwk.as_object().unwrap();
         let mut secrets = vec![String::new(), "one".to_owned(), pair.jwk.to_string()];
         secrets.extend(["n", "x", "y"].iter().filter_map(|name| Some(jwk.get(*name)?.as_str()?.to_owned())));
@@ -218,7 +223,7 @@ fn nothing_is_verified_with_a_public_key_as_a_secret() {
 
 #[test]
 fn a_header_that_is_not_understood() {
-    let keys = jwks(&[P256.jwk.clone()]);
+    let keys = only(&P256);
     let own = P256.jwk.clone();
     for header in [
         json!({"alg": "none", "kid": "one"}),
@@ -265,7 +270,7 @@ fn a_header_that_is_not_understood() {
 
 #[test]
 fn what_is_no_jwt() {
-    let keys = jwks(&[P256.jwk.clone()]);
+    let keys = only(&P256);
     let jwt = P256.jwt(Algorithm::ES256, &claims());
     let parts: Vec<_> = jwt.split('.').collect();
     for wrong in [
@@ -301,7 +306,7 @@ fn what_is_no_jwt() {
 proptest! {
     #[test]
     fn any_text_is_looked_at_without_panic(text in "[ -~]{0,60}", bytes in any::<Vec<u8>>()) {
-        let keys = jwks(&[P256.jwk.clone()]);
+        let keys = only(&P256);
         read(&keys, &text).unwrap_err();
         let garbage = URL_SAFE_NO_PAD.encode(&bytes);
         let parts = [base64(&header(Algorithm::ES256).to_string()), base64(&claims().to_string())];

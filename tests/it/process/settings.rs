@@ -6,6 +6,7 @@ use vestibule::config::CommandLine;
 
 use super::beside;
 use crate::harness::Harness;
+use crate::harness::callers::Key;
 use crate::harness::certificates::Authority;
 use crate::harness::database;
 use crate::harness::program::{Folder, command, finish, run};
@@ -80,6 +81,7 @@ async fn the_environment_sets_what_flags_set_and_flags_win() {
     folder.file("key", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
     folder.file("domains", "example");
     folder.file("policy", "{}");
+    folder.file("callers", &Key::live("billing").line);
     let authority = Authority::new("ca");
     let server = authority.server();
     folder.file("tls.crt", &server.certificate);
@@ -88,6 +90,7 @@ async fn the_environment_sets_what_flags_set_and_flags_win() {
     let values = [
         ("listen-address", "127.0.0.1:1234"),
         ("http-address", "[::1]:4321"),
+        ("callers-file", "callers"),
         ("environment", "live"),
         ("database-max-connections", "7"),
         ("data-dir", "elsewhere"),

@@ -14,7 +14,7 @@ fn with(member: &str, value: Value) -> Value {
 
 #[test]
 fn claims_that_are_missing_or_of_the_wrong_type() {
-    let keys = jwks(&[P256.jwk.clone()]);
+    let keys = only(&P256);
     for member in ["iss", "sub", "aud", "exp"] {
         let mut missing = claims();
         missing.as_object_mut().unwrap().remove(member);
@@ -49,7 +49,7 @@ fn claims_that_are_missing_or_of_the_wrong_type() {
 
 #[test]
 fn a_claim_that_stands_twice() {
-    let keys = jwks(&[P256.jwk.clone()]);
+    let keys = only(&P256);
     let whole = claims().to_string();
     for twice in [r#""sub":"admin""#, r#""exp":9999999999"#, r#""aud":"vestibule""#, r#""iss":"https://x""#] {
         let payload = format!("{{{twice},{}", &whole[1..]);
@@ -60,7 +60,7 @@ fn a_claim_that_stands_twice() {
 
 #[test]
 fn whom_it_is_for() {
-    let keys = jwks(&[P256.jwk.clone()]);
+    let keys = only(&P256);
     for audience in [json!("vestibule"), json!(["vestibule"]), json!(["other", "vestibule", "third"])] {
         assert!(read(&keys, &es256(&with("aud", audience.clone()))).is_ok(), "{audience}");
     }
@@ -83,7 +83,7 @@ fn whom_it_is_for() {
 /// Whoever signed nothing learns nothing about what else is wrong.
 #[test]
 fn the_signature_comes_first() {
-    let keys = jwks(&[P256.jwk.clone()]);
+    let keys = only(&P256);
     let stranger = Pair::of_curve(&ECDSA_P256_SHA256_FIXED_SIGNING, Algorithm::ES256);
     for claims in [with("aud", json!("other")), with("exp", json!(0)), with("nbf", json!(9e9))] {
         let jwt = stranger.jwt(Algorithm::ES256, &claims);
@@ -94,7 +94,7 @@ fn the_signature_comes_first() {
 #[test]
 fn times_at_their_edges() {
     use BearerRefusal::{Expired, NotYetValid};
-    let keys = jwks(&[P256.jwk.clone()]);
+    let keys = only(&P256);
     let microsecond = Duration::from_micros(1);
     let exp = NOW.unix_timestamp();
     let ends = es256(&json!({"iss": "i", "sub": "s", "aud": "vestibule", "exp": exp}));
@@ -120,7 +120,7 @@ fn times_at_their_edges() {
 #[test]
 fn times_with_fractions_and_huge_ones() {
     use BearerRefusal::{Expired, NotYetValid};
-    let keys = jwks(&[P256.jwk.clone()]);
+    let keys = only(&P256);
     let at = |member: &str, number: &str| {
         let own = claims()[member].to_string();
         let payload = claims().to_string();
@@ -158,7 +158,7 @@ fn times_with_fractions_and_huge_ones() {
 /// What is remembered is that the signature is right, and nothing else.
 #[test]
 fn a_remembered_signature_does_not_outlive_its_jwt() {
-    let (keys, later) = (jwks(&[P256.jwk.clone()]), NOW + Duration::from_mins(6));
+    let (keys, later) = (only(&P256), NOW + Duration::from_mins(6));
     let jwt = es256(&claims());
     for _ in 0..3 {
         assert!(read_at(&keys, &jwt, NOW).is_ok());
@@ -169,6 +169,6 @@ fn a_remembered_signature_does_not_outlive_its_jwt() {
         assert_eq!(other, Some(BearerRefusal::Audience));
     }
     // Other keys know nothing of it.
-    let without = jwks(&[P384.jwk.clone()]);
+    let without = only(&P384);
     assert_eq!(read(&without, &jwt), Err(Some(BearerRefusal::Signature)));
 }

@@ -124,6 +124,11 @@ impl Scene {
     }
 }
 
+/// A millisecond less.
+fn all_but_a_moment(duration: Duration) -> Duration {
+    duration.checked_sub(Duration::from_millis(1)).unwrap()
+}
+
 fn word(found: &Found) -> &'static str {
     match found {
         Found::Keys(_) => "keys",
@@ -159,7 +164,7 @@ async fn keys_are_read_ahead_of_the_calls() {
     scene.refresh().await;
     assert_eq!(scene.script.asked(), 1);
     assert_eq!((scene.find("one").await, scene.script.asked()), ("keys", 1), "known before the first call");
-    scene.clock.advance(URL_INTERVAL - Duration::from_millis(1));
+    scene.clock.advance(all_but_a_moment(URL_INTERVAL));
     scene.refresh().await;
     assert_eq!(scene.script.asked(), 1, "not yet");
     scene.script.say(ok(&jwks(&["one", "two"])));
@@ -207,7 +212,7 @@ async fn made_up_keys_ask_once_in_ten_seconds() {
             assert_eq!(scene.find(&format!("made-up-{number}")).await, "no such key");
             assert_eq!(scene.script.asked(), turn);
         }
-        scene.clock.advance(UNKNOWN_KEY_INTERVAL - Duration::from_millis(1));
+        scene.clock.advance(all_but_a_moment(UNKNOWN_KEY_INTERVAL));
         assert_eq!((scene.find("made-up").await, scene.script.asked()), ("no such key", turn));
         scene.clock.advance(Duration::from_millis(1));
     }
@@ -225,7 +230,7 @@ async fn known_keys_outlast_an_issuer_that_is_away_for_a_day() {
         assert_eq!(scene.find("one").await, "keys", "after {passed} hours");
         assert_eq!(scene.find("two").await, "no such key", "after {passed} hours");
     }
-    scene.clock.advance(hour - Duration::from_millis(1));
+    scene.clock.advance(all_but_a_moment(hour));
     assert_eq!(scene.find("one").await, "keys");
     scene.clock.advance(Duration::from_millis(1));
     assert_eq!((scene.find("one").await, scene.find("two").await), ("away", "away"));
@@ -243,7 +248,7 @@ async fn failures_are_tried_again_every_ten_seconds() {
     for turn in 1..4 {
         scene.refresh().await;
         assert_eq!((scene.find("one").await, scene.script.asked()), ("away", turn));
-        scene.clock.advance(RETRY_INTERVAL - Duration::from_millis(1));
+        scene.clock.advance(all_but_a_moment(RETRY_INTERVAL));
         scene.refresh().await;
         assert_eq!((scene.find("one").await, scene.script.asked()), ("away", turn));
         scene.clock.advance(Duration::from_millis(1));

@@ -122,11 +122,16 @@ fn check_signed(parts: &[u8]) {
     assert_eq!(DEPLOYMENT.read(&jwt, other), Err(JwtRefusal::Malformed), "the key of another algorithm");
     if let Ok(verified) = DEPLOYMENT.read(&jwt, key) {
         assert!(jwt.len() <= MAX_LENGTH);
-        assert_eq!((verified.key_id.text(Environment::Test), KEY), (KEY.to_owned(), KEY));
-        let header: Value = serde_json::from_slice(header).expect("a header");
+        assert_eq!(verified.key_id.text(Environment::Test), KEY);
+        let [header, payload] = [header, payload].map(|part| str::from_utf8(part).expect("UTF-8"));
+        // Members that nobody asks for may be deeper, or larger, than whoever reads all of them can take.
+        let (Ok(header), Ok(claims)) = (serde_json::from_str::<Value>(header), serde_json::from_str(payload))
+        else {
+            return;
+        };
         assert_eq!((&header["alg"], &header["kid"]), (&json!("ES256"), &json!(KEY)));
         assert_eq!(header.get("crit").filter(|crit| !crit.is_null()), None);
-        check_claims(&serde_json::from_slice(payload).expect("claims"), verified.session_id);
+        check_claims(&claims, verified.session_id);
     }
 }
 

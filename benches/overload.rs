@@ -22,6 +22,7 @@ mod redis;
 mod supervised;
 
 #[path = "rpc/load.rs"]
+#[expect(dead_code, reason = "another benchmark wants to know more of a load")]
 mod load;
 #[path = "rpc/server.rs"]
 #[expect(dead_code, reason = "the control of another benchmark needs it")]
@@ -53,14 +54,14 @@ async fn measure() {
     for max_calls_in_flight in ["256", "65535"] {
         let server = Server::with(&["--max-calls-in-flight", max_calls_in_flight]).await;
         server.load(Call::CreateOrganization, 32, 5_000).await;
-        let served = server.load(Call::CreateOrganization, 32, 20_000).await.per_second;
+        let capacity = server.load(Call::CreateOrganization, 32, 20_000).await.per_second;
         for times in TIMES {
-            let seen = arrivals::come(&server.channels, served * times).await;
+            let seen = arrivals::come(&server.channels, capacity * times).await;
             println!(
-                "| {max_calls_in_flight} | {served:.0} | {times} | {:.0} | {:.0} | {:.2} | {:.0} | {:.0} | {:.1} | {:.1} |",
+                "| {max_calls_in_flight} | {capacity:.0} | {times} | {:.0} | {:.0} | {:.2} | {:.0} | {:.0} | {:.1} | {:.1} |",
                 seen.offered,
                 seen.in_time,
-                seen.in_time / served,
+                seen.in_time / capacity,
                 seen.sent_away,
                 seen.late,
                 seen.p50_ms,

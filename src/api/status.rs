@@ -17,8 +17,8 @@ use crate::telemetry::chain;
 /// and clients take headers of 8 KiB and more.
 const MAX_VIOLATION_BYTES: usize = 3_000;
 
-/// When the keys of an issuer can probably be read again.
-const ISSUER_BACK: Duration = Duration::from_secs(5);
+/// When the keys of an issuer that could not be read are asked for again.
+const ISSUER_BACK: Duration = Duration::from_secs(10);
 
 /// The domain of every reason.
 const DOMAIN: &str = "vestibule";

@@ -76,6 +76,7 @@ async fn check_config_prints_every_setting_and_no_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::too_many_lines, reason = "a line for each setting")]
 async fn the_environment_sets_what_flags_set_and_flags_win() {
     let folder = Folder::new();
     folder.file("key", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");

@@ -1,6 +1,7 @@
 //! Who calls, and what they may: API keys, JWTs of issuers that are trusted, and a permission for every call.
 
 mod api_keys;
+mod certificates;
 mod jwts;
 mod kubernetes;
 mod permissions;

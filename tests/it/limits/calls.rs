@@ -5,10 +5,12 @@ use std::time::Duration;
 use tonic_health::pb::HealthCheckRequest;
 use vestibule::clock::{Clock as _, SystemClock};
 use vestibule::config::limits::LimitsConfig;
+use vestibule::domain::permission::Permission;
 use vestibule::domain::rate::Rate;
 use vestibule::pb;
 
 use super::{limit, started, use_up, wait, with_limits};
+use crate::harness::callers::Key;
 use crate::harness::fixtures::organization;
 use crate::harness::logins::by_token;
 use crate::harness::{Harness, Setup};
@@ -51,6 +53,22 @@ async fn a_request_is_not_read_before_it_is_counted(t: Harness) {
     let wrong = async || limit(&clients.inspect("no token").await);
     use_up(&t, Rate::per_second(1, 5), wrong).await;
     assert!(wrong().await.is_some());
+}
+
+/// The bucket is the caller's, whichever of its keys it shows, and has the rate that its lines say.
+#[tokio::test]
+async fn each_caller_has_a_bucket_of_its_own() {
+    let slow = [(); 2].map(|()| Key::new("slow", &[Permission::Read]));
+    let other = Key::new("other", &[Permission::Read]);
+    let with_rate = |key: &Key| key.line.replace("{\"caller\"", "{\"calls_per_second\":2,\"caller\"");
+    let lines = [with_rate(&slow[0]), with_rate(&slow[1]), other.line.clone()];
+    let setup = Setup::embedded().callers(&lines.each_ref().map(String::as_str));
+    let t = started(setup, |limits| (limits.caller_rate, limits.caller_burst) = (1, Some(5))).await;
+    let clients = t.clients_with(&slow[0].text);
+    use_up(&t, Rate::per_second(2, 4), async || limit(&clients.get("nothing").await)).await;
+    assert!(limit(&t.clients_with(&slow[1].text).get("nothing").await).is_some());
+    let clients = t.clients_with(&other.text);
+    use_up(&t, Rate::per_second(1, 5), async || limit(&clients.get("nothing").await)).await;
 }
 
 /// Batches of five calls at a time.

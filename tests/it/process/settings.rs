@@ -105,6 +105,7 @@ async fn the_environment_sets_what_flags_set_and_flags_win() {
         ("rbac-policy-file", "policy"),
         ("claim-lease", "5s"),
         ("max-call-duration", "7s"),
+        ("max-calls-in-flight", "9"),
         ("lame-duck", "9s"),
         ("drain-timeout", "11s"),
         ("log-format", "json"),

@@ -29,6 +29,7 @@ use tonic::transport::Server;
 use tower::util::MapResponseLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::api::capacity::REFLECTION_BYTES;
 use crate::callers::Callers;
 use crate::clock::Clock;
 use crate::domain::email_domain::CommonDomains;
@@ -166,8 +167,8 @@ impl Api {
             .add_service(OrganizationServiceServer::new(self.clone()).max_decoding_message_size(largest))
             .add_service(SessionServiceServer::new(self.clone()).max_decoding_message_size(largest))
             .add_service(health)
-            .add_service(reflection().build_v1()?)
-            .add_service(reflection().build_v1alpha()?);
+            .add_service(reflection().build_v1()?.max_decoding_message_size(REFLECTION_BYTES))
+            .add_service(reflection().build_v1alpha()?.max_decoding_message_size(REFLECTION_BYTES));
         Ok(routes.routes())
     }
 }

@@ -206,8 +206,8 @@ pub struct Config {
     pub max_call_duration: Duration,
 
     /// How many calls are worked on at once. Others are sent away with UNAVAILABLE and a time to come again. A
-    /// quarter, at least one, is for searches alone. At what two cores can do, 256 calls are some 100 ms of
-    /// work. 4 to 65535.
+    /// quarter, at least one, is for searches alone, and one caller of the callers file gets half at most. At
+    /// what two cores can do, 256 calls are some 100 ms of work. 4 to 65535.
     #[arg(long, global = true, env = "VESTIBULE_MAX_CALLS_IN_FLIGHT", default_value_t = 256,
           value_parser = clap::value_parser!(u16).range(4..))]
     pub max_calls_in_flight: u16,

@@ -48,7 +48,8 @@ const TABLE: &[(&str, Access)] = &[
     ("/vestibule.v1.SessionService/ExchangeSession", Access::Needs(&[Discover])),
     ("/vestibule.v1.SessionService/GetJwks", Access::Open),
     ("/vestibule.v1.SessionService/GetSessions", Access::Needs(&[Verify])),
-    // Logging out is for whoever logs in, ending a member's sessions for whoever administers members.
+    // Logging out is for whoever logs in, and holds the token. What is named by an id needs `write`, which is
+    // looked at when the message has been read.
     ("/vestibule.v1.SessionService/RevokeSession", Access::Needs(&[Discover, Write])),
 ];
 

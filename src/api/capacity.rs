@@ -1,14 +1,15 @@
 //! How much is worked on at once. What comes beyond that is sent away early, with a word when to come again:
 //! a call that waits behind hundreds of others is answered when nobody wants the answer any more.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use prost::bytes::{Bytes, BytesMut};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
@@ -17,14 +18,30 @@ use tower::{Layer, Service};
 
 use super::access::{self, Access};
 use super::status;
-use crate::domain::call::Slot;
+use crate::domain::call::{Caller, Slot};
 use crate::entropy::Entropy;
 
-/// How many KiB of messages are held at once, those included that are still on their way.
+/// How many KiB of messages are held at once, those included that are still on their way, unless one message
+/// may take up more than half.
 const BUFFERED_KIB: usize = 256 * 1024;
 
 /// What a message has before it: whether it is compressed, and its length (gRPC over HTTP/2).
 const PREFIX_BYTES: usize = 5;
+
+/// From here on bytes count several times: decoded, a message of many small parts takes up far more memory.
+const SMALL_BYTES: usize = 64 * 1024;
+
+/// How many times.
+const DECODED: usize = 16;
+
+/// The most bytes that a call without a credential may send, in all.
+const OPEN_BYTES: u32 = 4 * 1024;
+
+/// Where reflection is.
+const REFLECTION: &str = "/grpc.reflection.";
+
+/// The most bytes that a stream of reflection may send, in all: some hundred questions.
+pub(super) const REFLECTION_BYTES: usize = 16 * 1024;
 
 /// Searches get one slot in so many, as they do of the connections to the database.
 const SEARCH_SHARE: usize = 4;
@@ -35,43 +52,94 @@ const RETRY_AFTER: Duration = Duration::from_millis(250);
 /// How much later at most, so that those who were sent away together do not come back together.
 const RETRY_SPREAD_MS: u64 = 500;
 
-/// Reads the whole message of every call that needs a credential, and takes a slot for it.
+/// Reads the whole message of every call that needs a credential, and takes a slot for it. One of several
+/// callers gets no more than half of anything, so that there is something left for the others.
 #[derive(Clone, Debug)]
 pub(super) struct CapacityLayer {
+    places: Arc<Places>,
+    /// What is left of each caller's half; there are as many as callers.
+    halves: Arc<Mutex<HashMap<String, Arc<Places>>>>,
+    calls: usize,
+    max_message_bytes: u32,
+    entropy: Arc<dyn Entropy>,
+}
+
+#[derive(Debug)]
+struct Places {
     calls: Arc<Semaphore>,
     searches: Arc<Semaphore>,
     buffered: Arc<Semaphore>,
-    max_message_bytes: u32,
-    entropy: Arc<dyn Entropy>,
+}
+
+impl Places {
+    /// One in `divisor` of what there is for so many calls and such messages.
+    fn new(calls: usize, max_message_bytes: u32, divisor: usize) -> Arc<Self> {
+        let searches = (calls / SEARCH_SHARE).max(1);
+        let buffered = BUFFERED_KIB.max(2 * kib(max_message_bytes as usize + PREFIX_BYTES));
+        let some = |all: usize| Arc::new(Semaphore::new((all / divisor).max(1)));
+        Arc::new(Self {
+            calls: some(calls.saturating_sub(searches)),
+            searches: some(searches),
+            buffered: some(buffered),
+        })
+    }
+
+    fn slots(&self, path: &str) -> &Arc<Semaphore> {
+        let search = path.rsplit('/').next().is_some_and(|name| name.starts_with("Search"));
+        if search { &self.searches } else { &self.calls }
+    }
+}
+
+/// What a message of so many bytes takes up.
+fn kib(bytes: usize) -> usize {
+    (bytes + bytes.saturating_sub(SMALL_BYTES) * (DECODED - 1)).div_ceil(1024)
 }
 
 impl CapacityLayer {
     /// So many slots for all calls together.
     pub(super) fn new(calls: usize, max_message_bytes: u32, entropy: Arc<dyn Entropy>) -> Self {
-        let searches = (calls / SEARCH_SHARE).max(1);
-        Self {
-            calls: Arc::new(Semaphore::new(calls.saturating_sub(searches).max(1))),
-            searches: Arc::new(Semaphore::new(searches)),
-            buffered: Arc::new(Semaphore::new(BUFFERED_KIB)),
-            max_message_bytes,
-            entropy,
-        }
+        let places = Places::new(calls, max_message_bytes, 1);
+        Self { places, halves: Arc::default(), calls, max_message_bytes, entropy }
     }
 
     /// Reads the message and takes a slot. A slow sender holds no slot.
     async fn admit(&self, request: &mut Request<Body>) -> Result<Slot, Status> {
+        let half = request.extensions().get::<Caller>().and_then(|caller| self.half(caller));
+        let places: Vec<_> = std::iter::once(Arc::clone(&self.places)).chain(half).collect();
         let body = std::mem::take(request.body_mut());
-        let (message, memory) = self.message(body).await?;
+        let (message, memory) = self.message(body, &places).await?;
         *request.body_mut() = Body::new(Full::new(message));
-        let search = request.uri().path().rsplit('/').next().is_some_and(|name| name.starts_with("Search"));
-        let slots = if search { &self.searches } else { &self.calls };
-        let slot = Arc::clone(slots).try_acquire_owned().map_err(|_| self.shed())?;
-        Ok(Slot::new((slot, memory)))
+        let path = request.uri().path();
+        let slots: Result<Vec<_>, _> =
+            places.iter().map(|places| Arc::clone(places.slots(path)).try_acquire_owned()).collect();
+        Ok(Slot::new((slots.map_err(|_| self.shed())?, memory)))
     }
 
-    async fn message(&self, body: Body) -> Result<(Bytes, OwnedSemaphorePermit), Status> {
+    /// The caller's half. `None`: nobody is told apart, and all is one caller's.
+    fn half(&self, caller: &Caller) -> Option<Arc<Places>> {
+        if caller.name == Caller::ANONYMOUS {
+            return None;
+        }
+        // Nobody panics while holding the lock.
+        let mut halves = self.halves.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(half) = halves.get(&caller.name) {
+            return Some(Arc::clone(half));
+        }
+        let half = Places::new(self.calls, self.max_message_bytes, 2);
+        halves.insert(caller.name.clone(), Arc::clone(&half));
+        Some(half)
+    }
+
+    async fn message(
+        &self,
+        body: Body,
+        places: &[Arc<Places>],
+    ) -> Result<(Bytes, Vec<OwnedSemaphorePermit>), Status> {
         let mut body = pin!(body);
-        let mut memory = self.remember(0)?;
+        let mut memory = Vec::new();
+        for places in places {
+            memory.push(self.remember(places, 0)?);
+        }
         let (mut first, mut rest, mut length) = (Bytes::new(), BytesMut::new(), 0);
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(|_| status::broken_message())?.into_data() else {
@@ -81,7 +149,9 @@ impl CapacityLayer {
             if length > self.max_message_bytes as usize + PREFIX_BYTES {
                 return Err(status::message_too_large(self.max_message_bytes));
             }
-            memory.merge(self.remember(data.len())?);
+            for (memory, places) in memory.iter_mut().zip(places) {
+                memory.merge(self.remember(places, kib(length) - memory.num_permits())?);
+            }
             // Most messages come whole, and are not copied.
             if first.is_empty() {
                 first = data;
@@ -95,9 +165,9 @@ impl CapacityLayer {
         Ok((if rest.is_empty() { first } else { rest.freeze() }, memory))
     }
 
-    fn remember(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Status> {
-        let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
-        Arc::clone(&self.buffered).try_acquire_many_owned(kib).map_err(|_| self.shed())
+    fn remember(&self, places: &Places, kib: usize) -> Result<OwnedSemaphorePermit, Status> {
+        let kib = u32::try_from(kib).unwrap_or(u32::MAX);
+        Arc::clone(&places.buffered).try_acquire_many_owned(kib).map_err(|_| self.shed())
     }
 
     fn shed(&self) -> Status {
@@ -136,16 +206,25 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        // Health checks and reflection stream, and cost next to nothing; so do the keys.
-        if !matches!(access::of(request.uri().path()), Some(Access::Needs(_))) {
-            return Box::pin(self.inner.call(request));
-        }
+        let path = request.uri().path();
+        let open = match access::of(path) {
+            Some(Access::Needs(_)) => false,
+            // Health checks and keys cost next to nothing, and strangers may not make them cost more.
+            Some(Access::Open) if !path.starts_with(REFLECTION) => true,
+            // A stream of questions, each read and answered as it comes; or nothing that would be read.
+            Some(Access::Open) | None => {
+                let body = std::mem::take(request.body_mut());
+                *request.body_mut() = Body::new(Limited::new(body, REFLECTION_BYTES));
+                return Box::pin(self.inner.call(request));
+            }
+        };
         // The clone has not been asked whether it is ready; this one has.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let layer = self.layer.clone();
         Box::pin(async move {
-            let slot = match layer.admit(&mut request).await {
+            let admitted = if open { small(&mut request).await } else { layer.admit(&mut request).await };
+            let slot = match admitted {
                 Ok(slot) => slot,
                 Err(refusal) => return Ok(refusal.into_http()),
             };
@@ -154,5 +233,46 @@ where
             drop(slot);
             response
         })
+    }
+}
+
+/// Reads a message that can only be small.
+async fn small(request: &mut Request<Body>) -> Result<Slot, Status> {
+    let body = std::mem::take(request.body_mut());
+    let message = Limited::new(body, OPEN_BYTES as usize).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            status::message_too_large(OPEN_BYTES)
+        } else {
+            status::broken_message()
+        }
+    })?;
+    *request.body_mut() = Body::new(Full::new(message.to_bytes()));
+    Ok(Slot::default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left(places: &Places) -> [usize; 3] {
+        [&places.calls, &places.searches, &places.buffered].map(|places| places.available_permits())
+    }
+
+    #[test]
+    fn a_caller_gets_half_of_everything_and_a_largest_message_fits_into_it() {
+        for largest in [64 * 1024, 4 * 1024 * 1024, 64 * 1024 * 1024] {
+            let [calls, searches, buffered] = left(&Places::new(256, largest, 1));
+            assert_eq!((calls, searches), (192, 64));
+            let half = left(&Places::new(256, largest, 2));
+            assert_eq!(half, [calls / 2, searches / 2, buffered / 2]);
+            assert!(kib(largest as usize + PREFIX_BYTES) <= half[2], "{largest}");
+        }
+        assert_eq!(left(&Places::new(4, 1, 2))[..2], [1, 1]);
+    }
+
+    #[test]
+    fn what_is_large_takes_up_more_than_it_is_long() {
+        assert_eq!([0, 1, 1024, 1025, SMALL_BYTES].map(kib), [0, 1, 1, 2, 64]);
+        assert_eq!(kib(SMALL_BYTES + 1024), 64 + DECODED);
     }
 }

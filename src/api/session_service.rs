@@ -3,12 +3,14 @@
 use tonic::{Request, Response, Status};
 
 use super::{Api, parse, render, request, status};
+use crate::domain::permission::Permission;
 use crate::pb;
 use crate::pb::session_service_server::SessionService;
 use crate::service::login::Login;
 use crate::service::sessions::SessionCredential;
 use crate::service::sessions::authenticate::Authenticated;
 use crate::service::sessions::exchange::{Exchanged, Unfinished};
+use crate::service::sessions::revoke::RevokeSession;
 
 #[tonic::async_trait]
 impl SessionService for Api {
@@ -56,6 +58,11 @@ impl SessionService for Api {
     ) -> Result<Response<pb::RevokeSessionResponse>, Status> {
         let call = request::call(&request, "vestibule.v1.SessionService/RevokeSession")?;
         let command = parse::session::revoke(self, request.into_inner())?;
+        // Whoever acts for a person holds the person's token; others' sessions are for who administers members.
+        let held = matches!(command, RevokeSession::Credential(_));
+        if !held && !call.caller.permissions.allow(Permission::Write) {
+            return Err(status::not_permitted(&[Permission::Write]));
+        }
         self.service.revoke_session(&call, &command).await.map_err(status::from_error)?;
         Ok(Response::new(pb::RevokeSessionResponse { request_id: call.request_id }))
     }

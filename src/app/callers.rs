@@ -89,8 +89,19 @@ pub(super) async fn reload(callers: Arc<Callers>, stop: CancellationToken) {
             () = stop.cancelled() => return,
         }
         let reloading = Arc::clone(&callers);
-        // Files may be on something slow.
-        let Ok(reloaded) = tokio::task::spawn_blocking(move || reloading.reload()).await else { return };
+        // Files may be on something slow, which must hold up neither calls nor the end of the program.
+        let reloading = tokio::task::spawn_blocking(move || reloading.reload());
+        let reloaded = tokio::select! {
+            reloaded = reloading => reloaded,
+            () = stop.cancelled() => return,
+        };
+        let reloaded = match reloaded {
+            Ok(reloaded) => reloaded,
+            Err(error) => {
+                tracing::error!(error = chain(&error), "the callers file was not read");
+                continue;
+            }
+        };
         // Once for each fault: it stays until somebody mends it.
         let fault = reloaded.err().map(|error| chain(&error)).unwrap_or_default();
         if !fault.is_empty() && fault != told {

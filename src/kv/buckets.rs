@@ -18,6 +18,9 @@ use crate::telemetry::chain;
 /// For how long Redis is not asked after it did not answer, so that its absence costs calls nothing.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// From when on a question that was given up says that Redis is away: much longer than it takes to answer.
+const SLOW: Duration = Duration::from_millis(50);
+
 /// Names a bucket.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct BucketKey {
@@ -66,7 +69,7 @@ impl Buckets {
     pub async fn take(&self, key: BucketKey, rate: Rate, wanted: u32) -> Taken {
         let now = self.clock.monotonic();
         let shared = match &self.shared {
-            Some(shared) => shared.take(key, rate, wanted, now).await,
+            Some(shared) => shared.take(key, rate, wanted, &*self.clock).await,
             None => None,
         };
         match shared {
@@ -81,13 +84,33 @@ impl Buckets {
     }
 }
 
+/// A question to Redis. Given up by its call after a while, it counts as not answered: otherwise calls with
+/// short deadlines would ask a Redis that is away for ever.
+struct Asked<'a> {
+    shared: &'a Shared,
+    clock: &'a dyn Clock,
+    since: Duration,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        let now = self.clock.monotonic();
+        if now >= self.since + SLOW {
+            *self.shared.away_until() = Some(now + PAUSE);
+        }
+    }
+}
+
 impl Shared {
     /// `None`: Redis is away.
-    async fn take(&self, key: BucketKey, rate: Rate, wanted: u32, now: Duration) -> Option<Taken> {
+    async fn take(&self, key: BucketKey, rate: Rate, wanted: u32, clock: &dyn Clock) -> Option<Taken> {
+        let now = clock.monotonic();
         if !self.worth_asking(now) {
             return None;
         }
+        let asked = Asked { shared: self, clock, since: now };
         let outcome = self.buckets.take(key, rate, wanted).await;
+        std::mem::forget(asked);
         let until = outcome.is_err().then_some(now + PAUSE);
         let before = std::mem::replace(&mut *self.away_until(), until);
         match (outcome, before) {

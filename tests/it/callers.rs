@@ -7,6 +7,7 @@ mod kubernetes;
 mod permissions;
 mod reloading;
 mod rotation;
+mod shares;
 
 use std::fmt::Debug;
 

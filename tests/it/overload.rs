@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tonic::{Code, Response, Status};
 use vestibule::pb;
 
-use crate::faults::hold::{Hold, Moment};
+use crate::faults::hold::{Hold, Moment, all_held};
 use crate::faults::{Answer, Running, until};
 use crate::harness::clients::Clients;
 use crate::harness::fixtures::{creation, organization};
@@ -67,7 +67,7 @@ async fn what_comes_beyond_is_sent_away_and_leaves_nothing() {
     let clients = t.clients();
     let hold = Hold::at(&t, Moment::BeforeReceipt).await;
     let running = spends(&clients).await;
-    until("every place to be taken", async || full(&clients).await).await;
+    all_held(&t, 3).await;
     let delays: Vec<_> = {
         let mut delays = Vec::new();
         for _ in 0..20 {
@@ -94,7 +94,7 @@ async fn what_goes_on_without_its_caller_keeps_its_place() {
     let clients = t.clients();
     let hold = Hold::at(&t, Moment::BeforeReceipt).await;
     let running = spends(&clients).await;
-    until("every place to be taken", async || full(&clients).await).await;
+    all_held(&t, 3).await;
     drop(running);
     // Long enough for the cancellations to arrive: they travel on the connection that these calls use too.
     for _ in 0..50 {

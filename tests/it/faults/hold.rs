@@ -76,6 +76,19 @@ pub(crate) async fn held(t: &Harness) -> i32 {
     backend(t, "wait_event = 'PgSleep'").await
 }
 
+/// Waits until so many transactions are held at once.
+pub(crate) async fn all_held(t: &Harness, count: i64) {
+    let sql = "SELECT count(*) AS n FROM pg_stat_activity WHERE application_name = 'vestibule' \
+               AND wait_event = 'PgSleep' AND datname = current_database()";
+    let connection = t.database().await;
+    until("all to be held", async || {
+        let found: i64 = rows(&connection, sql, vec![]).await[0].try_get("", "n").unwrap();
+        found == count
+    })
+    .await;
+    connection.close().await.unwrap();
+}
+
 /// Waits until a transaction waits for a lock, and tells its backend.
 pub(crate) async fn blocked(t: &Harness) -> i32 {
     backend(t, "wait_event_type = 'Lock'").await

@@ -21,7 +21,8 @@ const ABSENT: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
 /// The tables that changing an organization writes to.
 const TABLES: [&str; 9] = [
-    "organizations",
+    // The sweep takes away what has been deleted, whatever is called.
+    "organizations WHERE deleted_at IS NULL",
     "organization_names",
     "organization_domains",
     "organization_oauth_tenants",

@@ -200,12 +200,6 @@ impl Callers {
         Ok(Self { registered, clock, environment, tasks, failures: Failures::default() })
     }
 
-    /// Whether callers must show who they are.
-    #[must_use]
-    pub fn are_known(&self) -> bool {
-        self.registered.is_some()
-    }
-
     /// How often nobody could tell who called.
     #[must_use]
     pub fn failures(&self) -> &Failures {

@@ -13,6 +13,7 @@ mod member_service;
 mod observe;
 mod organization_service;
 mod parse;
+mod readiness;
 mod render;
 mod request;
 mod session_service;
@@ -29,7 +30,10 @@ use tonic::transport::Server;
 use tower::util::MapResponseLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub use readiness::{Dependency, Readiness};
+
 use crate::api::capacity::REFLECTION_BYTES;
+use crate::api::http::Pages;
 use crate::callers::Callers;
 use crate::clock::Clock;
 use crate::domain::email_domain::CommonDomains;
@@ -44,6 +48,7 @@ use crate::pb::organization_service_server::OrganizationServiceServer;
 use crate::pb::session_service_server::SessionServiceServer;
 use crate::service::Service;
 use crate::service::limits::Limits;
+use crate::telemetry::metrics::Metrics;
 use crate::transport::incoming::Incoming;
 
 /// What the services work with. Cheap to clone.
@@ -65,6 +70,8 @@ pub struct Api {
     pub clock: Arc<dyn Clock>,
     /// Randomness: for the ids of calls.
     pub entropy: Arc<dyn Entropy>,
+    /// What is counted and measured.
+    pub metrics: Arc<Metrics>,
     /// The longest that a call may take.
     pub max_call_duration: Duration,
     /// How many calls are worked on at once.
@@ -109,18 +116,13 @@ impl Api {
         H::Future: Send + 'static,
     {
         let routes = self.routes(health)?;
-        let capacity = capacity::CapacityLayer::new(
-            self.max_calls_in_flight,
-            self.max_message_bytes,
-            Arc::clone(&self.entropy),
-        );
         server
             .layer(observe::ObserveLayer::new(&self))
             .layer(MapResponseLayer::new(|response: ::http::Response<_>| response.map(Body::new)))
             .layer(CatchPanicLayer::custom(status::panicked))
-            .layer(authenticate::AuthenticateLayer::new(Arc::clone(&self.callers)))
+            .layer(authenticate::AuthenticateLayer::new(&self))
             .layer(limit::LimitLayer::new(&self))
-            .layer(capacity)
+            .layer(capacity::CapacityLayer::new(&self))
             .add_routes(routes)
             .serve_with_incoming_shutdown(incoming.into_stream(), shutdown)
             .await?;
@@ -132,10 +134,12 @@ impl Api {
     pub async fn serve_http(
         self,
         incoming: Incoming,
+        readiness: Arc<Readiness>,
         header_timeout: Duration,
         shutdown: impl Future<Output = ()>,
     ) {
-        http::serve(incoming, self.service, header_timeout, shutdown).await;
+        let pages = Pages { service: self.service, metrics: self.metrics, readiness };
+        http::serve(incoming, pages, header_timeout, shutdown).await;
     }
 
     fn routes<H>(&self, health: H) -> Result<Routes, tonic_reflection::server::Error>

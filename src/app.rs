@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic_health::server::HealthReporter;
 
-use crate::api::Api;
+use crate::api::{Api, Readiness};
 use crate::callers::CallersError;
 use crate::clock::Clock;
 use crate::config::limits::LimitsConfig;
@@ -37,6 +37,7 @@ use crate::service::sessions::Touched;
 use crate::service::signing_keys::{KeyTools, Keys, LoadError};
 use crate::service::{Parts, Service};
 use crate::store::{self, Store};
+use crate::telemetry::metrics::Metrics;
 use crate::tokens::jwt::Issuer;
 use crate::tokens::sealing::{SealingError, SealingKey};
 use crate::transport::incoming::{Bounds, Incoming};
@@ -128,26 +129,20 @@ impl App {
         config: &Config,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
+        metrics: Arc<Metrics>,
     ) -> Result<Self, StartError> {
         let backend = config.backend()?;
         let tasks = TaskTracker::new();
         let Files { sealing_key: named, common_domains, rbac } = Files::read(config)?;
         let callers = Arc::new(callers::open(config, Arc::clone(&clock), tasks.clone())?);
+        callers.watch(&metrics);
         let tls = files::tls(config, Arc::clone(&clock))?.map(Arc::new);
         let embedded = matches!(backend, Backend::Embedded);
         let data_dir = (embedded || config.sealing_key_file.is_none())
             .then(|| DataDir::open(&config.data_dir, embedded))
             .transpose()?;
         let sealing_key = sealing_key(named, data_dir.as_ref(), &*entropy)?;
-        // The last second of the lease is for what comes after the database has answered.
-        let timeout = config.claim_lease.saturating_sub(Duration::from_secs(1));
-        let store = match (&backend, &data_dir) {
-            (Backend::Servers { database_url, .. }, _) => {
-                store::connect_postgres(database_url, config.database_max_connections, timeout).await?
-            }
-            (Backend::Embedded, Some(data_dir)) => store::open_sqlite(&data_dir.database(), timeout).await?,
-            (Backend::Embedded, None) => return Err(ConfigError::OneUrl.into()),
-        };
+        let store = open_store(config, &backend, data_dir.as_ref(), &metrics).await?;
         let (project, keys) = Keys::agree(KeyTools {
             store: store.clone(),
             sealing_key: sealing_key.clone(),
@@ -157,9 +152,9 @@ impl App {
             rotation: config.key_rotation()?,
         })
         .await?;
-        let (keeper, buckets) = keeper(&backend, project, &clock, &config.limits).await?;
+        let (keeper, buckets) = keeper(&backend, project, &clock, &config.limits, &metrics).await?;
         let (calls, vouches) = (config.limits.calls(), config.limits.vouches());
-        let limits = Arc::new(Limits::new(Arc::clone(&clock), buckets, calls, vouches));
+        let limits = Arc::new(Limits::new(Arc::clone(&clock), Arc::clone(&metrics), buckets, calls, vouches));
         let issuer = config
             .jwt_issuer
             .clone()
@@ -176,6 +171,7 @@ impl App {
             rbac: Arc::clone(&rbac),
             touched: Touched::since(clock.now()),
             limits: Arc::clone(&limits),
+            metrics: Arc::clone(&metrics),
             tasks: tasks.clone(),
             claim_lease: config.claim_lease,
             discovery_organization_creation: config.discovery_organization_creation,
@@ -189,6 +185,7 @@ impl App {
             rbac,
             clock: Arc::clone(&clock),
             entropy,
+            metrics,
             max_call_duration: config.max_call_duration,
             max_calls_in_flight: usize::from(config.max_calls_in_flight),
             max_header_bytes: config.transport.max_header_bytes,
@@ -228,14 +225,17 @@ impl App {
             tracing::warn!("gRPC is served to other machines in plain text: tokens can be read on the way");
         }
         let (reporter, health) = tonic_health::server::health_reporter();
-        readiness::check(&reporter, &store, &*keeper).await;
+        let ready = Readiness::unknown(&api.metrics);
+        readiness::live(&reporter).await;
+        readiness::check(&reporter, &ready, &store, &*keeper).await;
         let stop_listening = CancellationToken::new();
         let background = TaskTracker::new();
-        background.spawn(readiness::watch(reporter.clone(), store.clone(), keeper, shutdown.soft.clone()));
+        let watched = (reporter.clone(), Arc::clone(&ready), store.clone(), keeper);
+        background.spawn(readiness::watch(watched, shutdown.soft.clone()));
         background.spawn(callers::reload(Arc::clone(&api.callers), shutdown.soft.clone()));
         background.spawn(callers::refresh_issuers(Arc::clone(&api.callers), shutdown.soft.clone()));
-        background.spawn(callers::tell_failures(Arc::clone(&api.callers), shutdown.soft.clone()));
         background.spawn(background::refresh_keys(api.service.clone(), shutdown.soft.clone()));
+        background.spawn(background::watch_outbox(store.clone(), &api.metrics, shutdown.soft.clone()));
         background.spawn(background::sweep(store.clone(), clock, shutdown.soft.clone()));
         background.spawn(background::write_touched(api.service.clone(), shutdown.soft.clone()));
         background.spawn(lame_duck_passes(reporter, lame_duck, shutdown.clone(), stop_listening.clone()));
@@ -245,14 +245,15 @@ impl App {
         background.close();
         let builder = http2::server(&transport);
         let bounds = bounds(&transport, api.max_call_duration);
-        let grpc = Incoming::new(grpc, bounds, tls);
-        let http = Incoming::new(http, Bounds { preface: HTTP1_PREFACE, ..bounds }, None);
+        let grpc = Incoming::new(grpc, bounds, tls, Arc::clone(&api.metrics));
+        let bounds = Bounds { port: "http", preface: HTTP1_PREFACE, ..bounds };
+        let http = Incoming::new(http, bounds, None, Arc::clone(&api.metrics));
         let work = async {
             let served = tokio::try_join!(
                 api.clone().serve_grpc(builder, grpc, health, stop_listening.clone().cancelled_owned()),
                 async {
                     let header_timeout = transport.handshake_timeout;
-                    api.clone().serve_http(http, header_timeout, stop_listening.cancelled()).await;
+                    api.clone().serve_http(http, ready, header_timeout, stop_listening.cancelled()).await;
                     Ok(())
                 },
             );
@@ -296,9 +297,30 @@ pub async fn migrate(database_url: &SecretString) -> Result<i64, store::MigrateE
     store::migrate_postgres(database_url).await
 }
 
+async fn open_store(
+    config: &Config,
+    backend: &Backend,
+    data_dir: Option<&DataDir>,
+    metrics: &Arc<Metrics>,
+) -> Result<Store, StartError> {
+    // The last second of the lease is for what comes after the database has answered.
+    let timeout = config.claim_lease.saturating_sub(Duration::from_secs(1));
+    let (connections, metrics) = (config.database_max_connections, Arc::clone(metrics));
+    Ok(match (backend, data_dir) {
+        (Backend::Servers { database_url, .. }, _) => {
+            store::connect_postgres(database_url, connections, timeout, metrics).await?
+        }
+        (Backend::Embedded, Some(data_dir)) => {
+            store::open_sqlite(&data_dir.database(), timeout, metrics).await?
+        }
+        (Backend::Embedded, None) => return Err(ConfigError::OneUrl.into()),
+    })
+}
+
 /// What bounds the connections of the gRPC port.
 fn bounds(config: &TransportConfig, max_call_duration: Duration) -> Bounds {
     Bounds {
+        port: "grpc",
         max_connections: usize::try_from(config.max_connections).unwrap_or(usize::MAX),
         preface: HTTP2_PREFACE,
         handshake_timeout: config.handshake_timeout,
@@ -328,11 +350,12 @@ async fn keeper(
     project: ProjectId,
     clock: &Arc<dyn Clock>,
     limits: &LimitsConfig,
+    metrics: &Arc<Metrics>,
 ) -> Result<(Arc<dyn Keeper>, Buckets), kv::ConnectError> {
     let (clock, failed_spends) = (Arc::clone(clock), limits.failed_spends());
     Ok(match backend {
         Backend::Servers { redis_url, .. } => {
-            let keeper = RedisKeeper::connect(redis_url, project, failed_spends).await?;
+            let keeper = RedisKeeper::connect(redis_url, project, failed_spends, Arc::clone(metrics)).await?;
             let buckets = Buckets::beside(&keeper, clock);
             (Arc::new(keeper), buckets)
         }

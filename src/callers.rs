@@ -2,25 +2,26 @@
 //! client certificates.
 
 mod directory;
-mod failures;
 mod fetch;
 mod file;
 mod issuer;
 mod jwks;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use opentelemetry::KeyValue;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::domain::call::Caller;
 use crate::domain::ids::Environment;
+use crate::telemetry::metrics::{Gauge, Metrics};
 use crate::tokens::api_key::ApiKey;
 use crate::tokens::bearer::{BearerRefusal, UnverifiedBearer};
 
-pub use failures::Failures;
 pub use file::{CallersFile, FileError, key_line};
 pub use issuer::IssuerError;
 
@@ -160,7 +161,8 @@ pub struct Callers {
     environment: Environment,
     /// Reading an issuer's keys goes on when the call is gone that asked for them.
     tasks: TaskTracker,
-    failures: Failures,
+    /// Whether the callers file could be used when it was last read.
+    valid: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -197,20 +199,37 @@ impl Callers {
                 })
             })
             .transpose()?;
-        Ok(Self { registered, clock, environment, tasks, failures: Failures::default() })
+        Ok(Self { registered, clock, environment, tasks, valid: AtomicBool::new(true) })
     }
 
-    /// How often nobody could tell who called.
-    #[must_use]
-    pub fn failures(&self) -> &Failures {
-        &self.failures
+    /// Tells how old and how fit for use is what decides who may call, whenever metrics are read.
+    pub fn watch(self: &Arc<Self>, metrics: &Metrics) {
+        let this = Arc::downgrade(self);
+        metrics.observe(Gauge::CallersFileValid, move |gauge| {
+            if let Some(this) = this.upgrade() {
+                gauge.observe(if this.valid.load(Ordering::Relaxed) { 1.0 } else { 0.0 }, &[]);
+            }
+        });
+        let this = Arc::downgrade(self);
+        metrics.observe(Gauge::IssuerKeysAge, move |gauge| {
+            let Some(this) = this.upgrade() else {
+                return;
+            };
+            let known = this.registered.as_ref().map(Registered::known);
+            for issuer in known.iter().flat_map(|known| known.issuers.iter()) {
+                if let Some(age) = issuer.keys_age(&*this.clock) {
+                    let name = KeyValue::new("issuer", issuer.settings().issuer.clone());
+                    gauge.observe(age.as_secs_f64(), &[name]);
+                }
+            }
+        });
     }
 
     /// Tells who calls. What is in the metadata goes before the certificate, and if it is wrong the
     /// certificate does not help. Waits only for the keys of an issuer that have not been read yet.
     ///
     /// # Errors
-    /// [`Refusal`], which is counted.
+    /// [`Refusal`].
     pub async fn authenticate(&self, presented: Presented<'_>) -> Result<Caller, Refusal> {
         let Some(registered) = &self.registered else {
             return Ok(Caller::anonymous());
@@ -221,13 +240,12 @@ impl Callers {
             [one] => self.by_authorization(&known, one).await,
             _ => Err(Refusal::Malformed),
         };
-        let outcome = outcome.and_then(|grant| {
+        outcome.and_then(|grant| {
             if grant.expires_at.is_some_and(|expires_at| expires_at <= self.clock.now()) {
                 return Err(Refusal::Expired);
             }
             Ok(grant.caller.clone())
-        });
-        outcome.inspect_err(|refusal| self.failures.count(*refusal))
+        })
     }
 
     async fn by_authorization<'k>(&self, known: &'k Known, value: &[u8]) -> Result<&'k Grant, Refusal> {
@@ -254,6 +272,12 @@ impl Callers {
         let Some(registered) = &self.registered else {
             return Ok(());
         };
+        let outcome = self.reload_from(registered);
+        self.valid.store(outcome.is_ok(), Ordering::Relaxed);
+        outcome
+    }
+
+    fn reload_from(&self, registered: &Registered) -> Result<(), CallersError> {
         let Registered { path, known } = registered;
         let (before, text) = (registered.known(), read(path)?);
         if text != before.text {

@@ -2,13 +2,14 @@
 //! files named by them.
 
 pub mod limits;
+pub mod telemetry;
 pub mod transport;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::domain::ids::Environment;
@@ -17,7 +18,7 @@ use crate::domain::key_rotation::{MAX_PERIOD, MIN_LEAD, Rotation};
 use crate::domain::permission::Permission;
 
 use limits::LimitsConfig;
-
+use telemetry::TelemetryConfig;
 use transport::TransportConfig;
 
 /// From a verified identity to a member session of one organization.
@@ -125,7 +126,7 @@ pub struct Config {
     #[arg(long, global = true, env = "VESTIBULE_LISTEN_ADDRESS", default_value = "127.0.0.1:50051")]
     pub listen_address: SocketAddr,
 
-    /// Where HTTP is served: the JWKS. Only loopback addresses are accepted without a callers file.
+    /// Where HTTP is served: the JWKS, metrics, and whether the server is well. Only loopback addresses are accepted without a callers file.
     #[arg(long, global = true, env = "VESTIBULE_HTTP_ADDRESS", default_value = "127.0.0.1:9464")]
     pub http_address: SocketAddr,
 
@@ -221,30 +222,17 @@ pub struct Config {
     #[arg(long, global = true, env = "VESTIBULE_DRAIN_TIMEOUT", default_value = "20s", value_parser = humantime::parse_duration)]
     pub drain_timeout: Duration,
 
-    /// How log lines look.
-    #[arg(long, global = true, env = "VESTIBULE_LOG_FORMAT", value_enum, default_value = "text")]
-    pub log_format: LogFormat,
-
-    /// What is logged: a level, or directives like `info,vestibule=debug`.
-    #[arg(long, global = true, env = "VESTIBULE_LOG_FILTER", default_value = "info")]
-    pub log_filter: String,
-
     /// Rate limits.
     #[command(flatten)]
     pub limits: LimitsConfig,
 
+    /// Logs, traces and metrics.
+    #[command(flatten)]
+    pub telemetry: TelemetryConfig,
+
     /// Connections.
     #[command(flatten)]
     pub transport: TransportConfig,
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// For machines: one JSON object a line.
-    Json,
 }
 
 /// Why settings don't go together.
@@ -268,6 +256,9 @@ pub enum ConfigError {
     /// A log filter that can't be read.
     #[error("--log-filter is neither a level nor a list of directives")]
     LogFilter,
+    /// A CA for a collector that there is none of, or that is reached without TLS.
+    #[error("--otlp-ca-file needs an --otlp-endpoint with https://")]
+    CollectorCa,
     /// One file of TLS without the other.
     #[error("--tls-certificate-file and --tls-key-file go together: give both, or neither for plain text")]
     TlsPair,
@@ -302,9 +293,7 @@ impl Config {
                 return Err(ConfigError::NotLoopback(name));
             }
         }
-        if tracing_subscriber::EnvFilter::try_new(&self.log_filter).is_err() {
-            return Err(ConfigError::LogFilter);
-        }
+        self.telemetry.check()?;
         // An empty variable is how some orchestrators say that there is none.
         let given = |url: &Option<SecretString>| url.clone().filter(|url| !url.expose_secret().is_empty());
         self.key_rotation()?;
@@ -360,9 +349,8 @@ impl Config {
             max_calls_in_flight,
             lame_duck,
             drain_timeout,
-            log_format,
-            log_filter,
             limits,
+            telemetry,
             transport,
         } = self;
         let secret = |url: &Option<SecretString>| match url {
@@ -393,12 +381,11 @@ impl Config {
             ("max-calls-in-flight", max_calls_in_flight.to_string()),
             ("lame-duck", duration(lame_duck)),
             ("drain-timeout", duration(drain_timeout)),
-            ("log-format", format!("{log_format:?}").to_lowercase()),
-            ("log-filter", log_filter.clone()),
         ];
         lines
             .iter()
             .chain(&limits.describe())
+            .chain(&telemetry.describe())
             .chain(&transport.describe())
             .fold(String::new(), |text, (name, value)| text + name + " = " + value + "\n")
     }

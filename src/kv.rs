@@ -34,6 +34,16 @@ pub enum Error {
     Corrupt(&'static str),
 }
 
+impl Error {
+    /// What it is in a word, for spans and metrics.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "unavailable",
+            Self::Corrupt(_) => "corrupt",
+        }
+    }
+}
+
 /// The outcome of a claim.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Claim {

@@ -6,15 +6,17 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser as _;
+use opentelemetry_sdk::Resource;
 use tokio_util::task::TaskTracker;
 use vestibule::app::files::{self, Files};
 use vestibule::app::healthcheck::healthcheck;
 use vestibule::app::shutdown::Shutdown;
 use vestibule::app::{self, App};
-use vestibule::clock::SystemClock;
+use vestibule::clock::{Clock as _, SystemClock};
 use vestibule::config::{CallersCommand, Command, CommandLine, Config, KeysCommand, SeedArgs};
-use vestibule::entropy::OsEntropy;
-use vestibule::telemetry::{self, chain};
+use vestibule::entropy::{Entropy, OsEntropy};
+use vestibule::telemetry::metrics::Metrics;
+use vestibule::telemetry::{self, Telemetry, chain};
 
 /// Calls make many small allocations, on several threads at once.
 #[global_allocator]
@@ -25,28 +27,54 @@ type Outcome = Result<ExitCode, Box<dyn StdError + Send + Sync>>;
 #[tokio::main]
 async fn main() -> ExitCode {
     let CommandLine { command, config } = CommandLine::parse();
-    telemetry::start(config.log_format, &config.log_filter);
-    let outcome = match command.unwrap_or(Command::Serve) {
-        Command::Serve => serve(&config).await,
-        Command::Migrate => migrate(&config).await,
-        Command::CheckConfig => check_config(&config),
-        Command::Healthcheck => health(&config).await,
-        Command::Seed(arguments) => seed(&config, arguments).await,
-        Command::Keys(command) => keys(&config, &command).await,
-        Command::Callers(command) => callers(&config, &command),
-    };
-    outcome.unwrap_or_else(|error| {
-        tracing::error!(error = chain(&*error), "vestibule stops");
-        ExitCode::FAILURE
-    })
-}
-
-async fn serve(config: &Config) -> Outcome {
+    let command = command.unwrap_or(Command::Serve);
     // The library that TLS connections use; a second installation changes nothing.
-    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+    let chosen = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let telemetry = match command {
+        Command::Serve => Telemetry::start(&config.telemetry, &resource(&config)),
+        _ => Ok(Telemetry::logs(&config.telemetry)),
+    };
+    if chosen.is_err() {
         tracing::debug!("a TLS library was chosen before");
     }
-    let app = App::build(config, Arc::new(SystemClock::new()), Arc::new(OsEntropy)).await?;
+    let (telemetry, outcome) = match telemetry {
+        Ok(telemetry) => {
+            let outcome = run(command, &config, telemetry.metrics()).await;
+            (Some(telemetry), outcome)
+        }
+        Err(error) => (None, Err(error.into())),
+    };
+    let code = outcome.unwrap_or_else(|error| {
+        tracing::error!(error = chain(&*error), "vestibule stops");
+        ExitCode::FAILURE
+    });
+    if let Some(telemetry) = telemetry {
+        telemetry.stop().await;
+    }
+    code
+}
+
+async fn run(command: Command, config: &Config, metrics: Arc<Metrics>) -> Outcome {
+    match command {
+        Command::Serve => serve(config, metrics).await,
+        Command::Migrate => migrate(config).await,
+        Command::CheckConfig => check_config(config),
+        Command::Healthcheck => health(config).await,
+        Command::Seed(arguments) => seed(config, arguments).await,
+        Command::Keys(command) => keys(config, &command).await,
+        Command::Callers(command) => callers(config, &command),
+    }
+}
+
+/// Who tells, to the receivers of telemetry.
+fn resource(config: &Config) -> Resource {
+    let entropy: &dyn Entropy = &OsEntropy;
+    let instance_id = entropy.uuid(SystemClock::new().now()).to_string();
+    telemetry::resource(config.environment.as_str(), instance_id)
+}
+
+async fn serve(config: &Config, metrics: Arc<Metrics>) -> Outcome {
+    let app = App::build(config, Arc::new(SystemClock::new()), Arc::new(OsEntropy), metrics).await?;
     let grpc = app::listen(config.listen_address).await?;
     let http = app::listen(config.http_address).await?;
     let shutdown = Shutdown::default();
@@ -91,6 +119,7 @@ fn check_config(config: &Config) -> Outcome {
     Files::read(config)?;
     app::callers::open(config, Arc::new(SystemClock::new()), TaskTracker::new())?;
     files::tls(config, Arc::new(SystemClock::new()))?;
+    telemetry::check(&config.telemetry)?;
     Ok(ExitCode::SUCCESS)
 }
 

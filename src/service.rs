@@ -26,12 +26,13 @@ use crate::domain::rbac::RbacPolicy;
 use crate::entropy::Entropy;
 use crate::kv::Keeper;
 use crate::store::Store;
+use crate::telemetry::metrics::{Gauge, Metrics};
 use crate::tokens::jwt::Issuer;
 use crate::tokens::sealing::SealingKey;
 
 use limits::Limits;
 use sessions::Touched;
-use signing_keys::Keys;
+use signing_keys::{KeyAges, Keys};
 
 /// What the use cases work with.
 #[derive(Debug)]
@@ -48,6 +49,7 @@ pub struct Parts {
     pub rbac: Arc<RbacPolicy>,
     pub touched: Touched,
     pub limits: Arc<Limits>,
+    pub metrics: Arc<Metrics>,
     /// Work that goes on when its caller is gone; shutting down waits for it.
     pub tasks: TaskTracker,
     /// How long a call that spends a token holds it.
@@ -66,6 +68,27 @@ impl Service {
     /// The use cases, working with these parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self { parts: Arc::new(parts) }
+        let service = Self { parts: Arc::new(parts) };
+        service.watch_keys();
+        service
+    }
+
+    /// Tells how old the keys are whenever metrics are read.
+    fn watch_keys(&self) {
+        type Tell = fn(KeyAges) -> Option<f64>;
+        let gauges: [(Gauge, Tell); 3] = [
+            (Gauge::SigningKeysReadAge, |ages| Some(ages.read.as_secs_f64())),
+            (Gauge::SigningKeyAge, |ages| ages.signing),
+            (Gauge::SigningKeyRemaining, |ages| ages.remaining),
+        ];
+        for (gauge, tell) in gauges {
+            // The parts hold the metrics.
+            let parts = Arc::downgrade(&self.parts);
+            self.parts.metrics.observe(gauge, move |gauge| {
+                if let Some(seconds) = parts.upgrade().and_then(|parts| tell(parts.keys.ages())) {
+                    gauge.observe(seconds, &[]);
+                }
+            });
+        }
     }
 }

@@ -32,6 +32,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::telemetry::chain;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::spans::{Operation, observed};
 use sea_orm::{
     ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, QueryResult, RuntimeErr, Statement,
     TransactionTrait as _, Value,
@@ -70,6 +72,22 @@ impl Engine {
             Self::Sqlite => DbBackend::Sqlite,
         };
         Statement::from_sql_and_values(backend, sql, values)
+    }
+
+    /// As OpenTelemetry's conventions name it.
+    fn system(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgresql",
+            Self::Sqlite => "sqlite",
+        }
+    }
+
+    /// The order in which readers of events meet them, backwards.
+    fn newest_event_first(self) -> &'static str {
+        match self {
+            Self::Postgres => "transaction_id DESC, position DESC",
+            Self::Sqlite => "position DESC",
+        }
     }
 
     /// The aggregate that gathers the ordered rows of a sub-query into a JSON array.
@@ -126,11 +144,14 @@ pub struct Store {
     known: Option<Arc<Known>>,
     engine: Engine,
     timeout: Duration,
+    metrics: Arc<Metrics>,
 }
 
 /// Some connections, and what is suspected of them.
 #[derive(Clone, Debug)]
 struct Pool {
+    /// As metrics name it.
+    name: &'static str,
     connection: DatabaseConnection,
     suspicion: Suspicion,
 }
@@ -166,10 +187,15 @@ pub enum Error {
 pub type Source = Box<dyn StdError + Send + Sync>;
 
 impl Store {
-    /// Reads rows. Bounded by the store's timeout.
-    async fn query(&self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>, Error> {
+    /// Reads rows, by an operation of this name. Bounded by the store's timeout.
+    async fn query(
+        &self,
+        name: &'static str,
+        sql: &str,
+        values: Vec<Value>,
+    ) -> Result<Vec<QueryResult>, Error> {
         let statement = self.engine.statement(sql, values);
-        match self.bounded(&self.pool, self.pool.connection.query_all_raw(statement)).await {
+        match self.bounded(name, &self.pool, self.pool.connection.query_all_raw(statement)).await {
             // Nothing is written by a read, so nothing about it is unknown.
             Err(Error::UnknownOutcome(source)) => Err(Error::Unavailable(source)),
             other => other,
@@ -177,44 +203,75 @@ impl Store {
     }
 
     /// Reads at most one row.
-    async fn query_one(&self, sql: &str, values: Vec<Value>) -> Result<Option<QueryResult>, Error> {
-        Ok(self.query(sql, values).await?.into_iter().next())
+    async fn query_one(
+        &self,
+        name: &'static str,
+        sql: &str,
+        values: Vec<Value>,
+    ) -> Result<Option<QueryResult>, Error> {
+        Ok(self.query(name, sql, values).await?.into_iter().next())
     }
 
     /// Runs one writing statement and tells how many rows it touched.
-    async fn execute(&self, sql: &str, values: Vec<Value>) -> Result<u64, Error> {
+    async fn execute(&self, name: &'static str, sql: &str, values: Vec<Value>) -> Result<u64, Error> {
         let statement = self.engine.statement(sql, values);
-        let executed = self.bounded(&self.pool, self.pool.connection.execute_raw(statement)).await?;
+        let executed = self.bounded(name, &self.pool, self.pool.connection.execute_raw(statement)).await?;
         Ok(executed.rows_affected())
     }
 
     /// Writes the chain whole or not at all. `Ok(false)`: its guard refused it.
-    async fn insert(&self, chain: chain::Chain) -> Result<bool, Error> {
+    async fn insert(&self, name: &'static str, chain: chain::Chain) -> Result<bool, Error> {
         match self.engine {
             Engine::Postgres => {
                 let expected = chain.last_rows();
                 let (sql, values) = chain.postgres();
-                Ok(self.execute(&sql, values).await? == expected)
+                Ok(self.execute(name, &sql, values).await? == expected)
             }
-            Engine::Sqlite => self.transaction(async |transaction| transaction.insert(chain).await).await,
+            Engine::Sqlite => {
+                self.transaction(name, async |transaction| transaction.insert(chain).await).await
+            }
         }
     }
 
     /// Runs the chain and takes it back, to learn which rule it would break.
-    async fn rehearse(&self, chain: chain::Chain) -> Result<(), Error> {
+    async fn rehearse(&self, name: &'static str, chain: chain::Chain) -> Result<(), Error> {
         let (sql, values) = chain.postgres();
         let rehearsal = async {
             let transaction = self.pool.connection.begin().await?;
             transaction.execute_raw(self.engine.statement(&sql, values)).await?;
             transaction.rollback().await
         };
-        match self.bounded(&self.pool, rehearsal).await {
+        match self.bounded(name, &self.pool, rehearsal).await {
             Err(Error::UnknownOutcome(source)) => Err(Error::Unavailable(source)),
             other => other,
         }
     }
 
     async fn bounded<T>(
+        &self,
+        name: &'static str,
+        pool: &Pool,
+        work: impl Future<Output = Result<T, DbErr>>,
+    ) -> Result<T, Error> {
+        let bounded = self.bounded_unobserved(pool, work);
+        let outcome = observed(&self.metrics, self.operation(name), Error::kind, bounded).await;
+        outcome.inspect_err(|error| self.note_timeout(pool, error))
+    }
+
+    fn operation(&self, name: &'static str) -> Operation {
+        Operation { system: self.engine.system(), name, procedure: None }
+    }
+
+    /// Counts the calls that found no connection free.
+    fn note_timeout(&self, pool: &Pool, error: &Error) {
+        if let Error::Unavailable(source) = error
+            && let Some(DbErr::ConnectionAcquire(_)) = source.downcast_ref()
+        {
+            self.metrics.no_connection(pool.name);
+        }
+    }
+
+    async fn bounded_unobserved<T>(
         &self,
         pool: &Pool,
         work: impl Future<Output = Result<T, DbErr>>,
@@ -237,7 +294,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn ping(&self) -> Result<(), Error> {
-        self.query("SELECT 1", Vec::new()).await.map(drop)
+        self.query("ping", "SELECT 1", Vec::new()).await.map(drop)
     }
 
     /// Gives every connection back. Nothing works afterwards.
@@ -246,6 +303,22 @@ impl Store {
             if let Err(error) = pool.connection.close().await {
                 tracing::warn!(error = chain(&error), "the database connections did not close");
             }
+        }
+    }
+}
+
+impl Error {
+    /// What it is in a word, for spans and metrics. `None`: the database did as it was told, and a rule of
+    /// its own refused the write.
+    fn kind(&self) -> Option<&'static str> {
+        match self {
+            Self::Violates(_) => None,
+            Self::Conflict(_) => Some("conflict"),
+            Self::Unavailable(_) => Some("unavailable"),
+            Self::TooSlow(_) => Some("timeout"),
+            Self::UnknownOutcome(_) => Some("unknown_outcome"),
+            Self::Corrupt(_) => Some("corrupt"),
+            Self::Database(_) => Some("refused"),
         }
     }
 }

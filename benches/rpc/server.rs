@@ -15,6 +15,8 @@ use vestibule::app::shutdown::Shutdown;
 use vestibule::clock::SystemClock;
 use vestibule::config::CommandLine;
 use vestibule::entropy::OsEntropy;
+use vestibule::telemetry::metrics::Metrics;
+use vestibule::telemetry::resource;
 
 use crate::load::Call;
 use crate::postgres::{Durability, PostgresServer};
@@ -50,7 +52,9 @@ impl Server {
         let mut config = CommandLine::parse_from([&flags[..], settings].concat()).config;
         // What is measured is what the service can do, not what a caller may.
         (config.limits.caller_rate, config.limits.vouches_per_minute) = (1_000_000, 100_000);
-        let app = App::build(&config, Arc::new(SystemClock::new()), Arc::new(OsEntropy)).await.unwrap();
+        let metrics = Metrics::new(resource("test", String::new()), None).unwrap();
+        let (clock, entropy) = (Arc::new(SystemClock::new()), Arc::new(OsEntropy));
+        let app = App::build(&config, clock, entropy, metrics).await.unwrap();
         let mut tasks = JoinSet::new();
         let (grpc, http) = (listen().await, listen().await);
         let address = grpc.local_addr().unwrap();

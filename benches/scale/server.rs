@@ -17,6 +17,8 @@ use vestibule::entropy::OsEntropy;
 use vestibule::pb;
 use vestibule::pb::member_service_client::MemberServiceClient;
 use vestibule::pb::organization_service_client::OrganizationServiceClient;
+use vestibule::telemetry::metrics::Metrics;
+use vestibule::telemetry::resource;
 
 use crate::calls::PAGE;
 use crate::postgres::PostgresServer;
@@ -59,7 +61,9 @@ impl Server {
         vestibule::app::seed::seed(&config, seed).await.unwrap();
         let database = Database::connect(&url).await.unwrap();
         let samples = Samples::take(&database, organizations).await;
-        let app = App::build(&config, Arc::new(SystemClock::new()), Arc::new(OsEntropy)).await.unwrap();
+        let metrics = Metrics::new(resource("test", String::new()), None).unwrap();
+        let (clock, entropy) = (Arc::new(SystemClock::new()), Arc::new(OsEntropy));
+        let app = App::build(&config, clock, entropy, metrics).await.unwrap();
         let (grpc, http) = (listen().await, listen().await);
         let endpoint = Endpoint::from_shared(format!("http://{}", grpc.local_addr().unwrap())).unwrap();
         let mut tasks = JoinSet::new();

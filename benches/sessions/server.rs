@@ -19,6 +19,8 @@ use vestibule::entropy::OsEntropy;
 use vestibule::pb::discovery_service_client::DiscoveryServiceClient;
 use vestibule::pb::intermediate_session_service_client::IntermediateSessionServiceClient;
 use vestibule::pb::session_service_client::SessionServiceClient;
+use vestibule::telemetry::metrics::Metrics;
+use vestibule::telemetry::resource;
 
 use crate::postgres::PostgresServer;
 use crate::redis::RedisServer;
@@ -67,7 +69,9 @@ impl Server {
             let seed = SeedArgs { organizations, members, random_seed: 0 };
             vestibule::app::seed::seed(&config, seed).await.unwrap();
         }
-        let app = App::build(&config, Arc::new(SystemClock::new()), Arc::new(OsEntropy)).await.unwrap();
+        let metrics = Metrics::new(resource("test", String::new()), None).unwrap();
+        let (clock, entropy) = (Arc::new(SystemClock::new()), Arc::new(OsEntropy));
+        let app = App::build(&config, clock, entropy, metrics).await.unwrap();
         let (grpc, http) = (listen().await, listen().await);
         let channels = Channels::to(grpc.local_addr().unwrap());
         let mut tasks = JoinSet::new();

@@ -33,6 +33,7 @@ use vestibule::pb::intermediate_session_service_server::IntermediateSessionServi
 use vestibule::pb::member_service_server::MemberServiceServer;
 use vestibule::pb::organization_service_server::OrganizationServiceServer;
 use vestibule::pb::session_service_server::SessionServiceServer;
+use vestibule::telemetry::metrics::Metrics;
 
 /// The methods by the first byte of an input. New ones come at the end: the corpus counts.
 const METHODS: [&str; 31] = [
@@ -97,7 +98,8 @@ impl Stand {
         let config = CommandLine::parse_from(["vestibule", "--data-dir", flag]).config;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let routes = runtime.block_on(async {
-            let app = App::build(&config, Arc::new(Fleeting::default()), Arc::new(OsEntropy));
+            let app =
+                App::build(&config, Arc::new(Fleeting::default()), Arc::new(OsEntropy), Metrics::unread());
             let app = app.await.expect("the embedded default");
             app.store().clone().close().await;
             let api = app.api();

@@ -11,11 +11,13 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
+use super::Api;
 use super::access::{self, Access};
 use super::status;
 use crate::callers::{Callers, Presented, Refusal};
 use crate::domain::call::Caller;
 use crate::domain::permission::Permission;
+use crate::telemetry::metrics::Metrics;
 use crate::transport::peer::Peer;
 
 /// The metadata by which the published API makes a call as a member, with fewer rights. Ignoring it
@@ -26,11 +28,54 @@ const MEMBER_SESSION: [&str; 2] = ["x-stytch-member-session", "x-stytch-member-s
 #[derive(Clone, Debug)]
 pub(super) struct AuthenticateLayer {
     callers: Arc<Callers>,
+    metrics: Arc<Metrics>,
 }
 
 impl AuthenticateLayer {
-    pub(super) fn new(callers: Arc<Callers>) -> Self {
-        Self { callers }
+    pub(super) fn new(api: &Api) -> Self {
+        let metrics = Arc::clone(&api.metrics);
+        for refusal in Refusal::ALL {
+            metrics.not_authenticated(refusal.as_str(), 0);
+        }
+        Self { callers: Arc::clone(&api.callers), metrics }
+    }
+
+    /// The caller, who may make this call.
+    async fn allow(&self, path: &str, headers: &HeaderMap, peer: Option<&Peer>) -> Result<Caller, Status> {
+        let caller = match access::of(path) {
+            Some(Access::Open) => Caller::anonymous(),
+            access => {
+                let caller = self.authenticate(headers, peer).await.map_err(status::not_authenticated)?;
+                tracing::Span::current().record("caller", &caller.name);
+                let allows = |permission: &Permission| caller.permissions.allow(*permission);
+                match access {
+                    Some(Access::Needs(permissions)) if !permissions.iter().any(allows) => {
+                        return Err(status::not_permitted(permissions));
+                    }
+                    // What does not exist is for whoever serves to tell.
+                    _ => caller,
+                }
+            }
+        };
+        let header = MEMBER_SESSION.into_iter().find(|header| headers.contains_key(*header));
+        header.map_or(Ok(caller), |header| Err(status::member_session_not_supported(header)))
+    }
+
+    async fn authenticate(&self, headers: &HeaderMap, peer: Option<&Peer>) -> Result<Caller, Refusal> {
+        let authorization: Vec<_> =
+            headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect();
+        let (dns_names, uris) = peer
+            .and_then(Peer::certificate)
+            .map_or((&[][..], &[][..]), |certificate| (&certificate.dns_names, &certificate.uris));
+        let presented = Presented { authorization: &authorization, dns_names, uris };
+        let outcome = self.callers.authenticate(presented).await;
+        if let (Ok(_), Some(peer)) = (&outcome, peer) {
+            peer.authenticated();
+        }
+        outcome.inspect_err(|refusal| {
+            self.metrics.not_authenticated(refusal.as_str(), 1);
+            tracing::info!(problem = refusal.as_str(), "nobody knows who calls");
+        })
     }
 }
 
@@ -38,14 +83,14 @@ impl<S> Layer<S> for AuthenticateLayer {
     type Service = Authenticate<S>;
 
     fn layer(&self, inner: S) -> Authenticate<S> {
-        Authenticate { callers: Arc::clone(&self.callers), inner }
+        Authenticate { layer: self.clone(), inner }
     }
 }
 
 /// The service of [`AuthenticateLayer`].
 #[derive(Clone, Debug)]
 pub(super) struct Authenticate<S> {
-    callers: Arc<Callers>,
+    layer: AuthenticateLayer,
     inner: S,
 }
 
@@ -66,10 +111,10 @@ where
         // The clone has not been asked whether it is ready; this one has.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
-        let callers = Arc::clone(&self.callers);
+        let layer = self.layer.clone();
         Box::pin(async move {
             let allowed =
-                allow(&callers, request.uri().path(), request.headers(), request.extensions().get()).await;
+                layer.allow(request.uri().path(), request.headers(), request.extensions().get()).await;
             match allowed {
                 Ok(caller) => {
                     request.extensions_mut().insert(caller);
@@ -79,46 +124,4 @@ where
             }
         })
     }
-}
-
-/// The caller, who may make this call.
-async fn allow(
-    callers: &Callers,
-    path: &str,
-    headers: &HeaderMap,
-    peer: Option<&Peer>,
-) -> Result<Caller, Status> {
-    let caller = match access::of(path) {
-        Some(Access::Open) => Caller::anonymous(),
-        access => {
-            let caller = authenticate(callers, headers, peer).await.map_err(status::not_authenticated)?;
-            tracing::Span::current().record("caller", &caller.name);
-            let allows = |permission: &Permission| caller.permissions.allow(*permission);
-            match access {
-                Some(Access::Needs(permissions)) if !permissions.iter().any(allows) => {
-                    return Err(status::not_permitted(permissions));
-                }
-                // What does not exist is for whoever serves to tell.
-                _ => caller,
-            }
-        }
-    };
-    let header = MEMBER_SESSION.into_iter().find(|header| headers.contains_key(*header));
-    header.map_or(Ok(caller), |header| Err(status::member_session_not_supported(header)))
-}
-
-async fn authenticate(
-    callers: &Callers,
-    headers: &HeaderMap,
-    peer: Option<&Peer>,
-) -> Result<Caller, Refusal> {
-    let authorization: Vec<_> = headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect();
-    let (dns_names, uris) = peer
-        .and_then(Peer::certificate)
-        .map_or((&[][..], &[][..]), |certificate| (&certificate.dns_names, &certificate.uris));
-    let outcome = callers.authenticate(Presented { authorization: &authorization, dns_names, uris }).await;
-    if let (Ok(_), Some(peer)) = (&outcome, peer) {
-        peer.authenticated();
-    }
-    outcome.inspect_err(|refusal| tracing::info!(problem = refusal.as_str(), "nobody knows who calls"))
 }

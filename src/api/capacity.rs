@@ -16,10 +16,12 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
+use super::Api;
 use super::access::{self, Access};
 use super::status;
 use crate::domain::call::{Caller, Slot};
 use crate::entropy::Entropy;
+use crate::telemetry::metrics::{Gauge, Metrics, Shed};
 
 /// How many KiB of messages are held at once, those included that are still on their way, unless one message
 /// may take up more than half.
@@ -62,6 +64,7 @@ pub(super) struct CapacityLayer {
     calls: usize,
     max_message_bytes: u32,
     entropy: Arc<dyn Entropy>,
+    metrics: Arc<Metrics>,
 }
 
 #[derive(Debug)]
@@ -84,10 +87,19 @@ impl Places {
         })
     }
 
-    fn slots(&self, path: &str) -> &Arc<Semaphore> {
-        let search = path.rsplit('/').next().is_some_and(|name| name.starts_with("Search"));
-        if search { &self.searches } else { &self.calls }
+    fn slots(&self, kind: Shed) -> &Arc<Semaphore> {
+        if kind == Shed::Searches { &self.searches } else { &self.calls }
     }
+
+    /// How many slots nobody has.
+    fn free(&self) -> usize {
+        self.calls.available_permits() + self.searches.available_permits()
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "there are not that many slots")]
+fn as_f64(slots: usize) -> f64 {
+    slots as f64
 }
 
 /// What a message of so many bytes takes up.
@@ -96,10 +108,16 @@ fn kib(bytes: usize) -> usize {
 }
 
 impl CapacityLayer {
-    /// So many slots for all calls together.
-    pub(super) fn new(calls: usize, max_message_bytes: u32, entropy: Arc<dyn Entropy>) -> Self {
+    pub(super) fn new(api: &Api) -> Self {
+        let Api { max_calls_in_flight: calls, max_message_bytes, .. } = *api;
         let places = Places::new(calls, max_message_bytes, 1);
-        Self { places, halves: Arc::default(), calls, max_message_bytes, entropy }
+        let (entropy, metrics) = (Arc::clone(&api.entropy), Arc::clone(&api.metrics));
+        let (free, most) = (Arc::clone(&places), places.free());
+        metrics.observe(Gauge::CallsMax, move |gauge| gauge.observe(as_f64(most), &[]));
+        metrics.observe(Gauge::CallsActive, move |gauge| {
+            gauge.observe(as_f64(most.saturating_sub(free.free())), &[]);
+        });
+        Self { places, halves: Arc::default(), calls, max_message_bytes, entropy, metrics }
     }
 
     /// Reads the message and takes a slot. A slow sender holds no slot.
@@ -109,10 +127,11 @@ impl CapacityLayer {
         let body = std::mem::take(request.body_mut());
         let (message, memory) = self.message(body, &places).await?;
         *request.body_mut() = Body::new(Full::new(message));
-        let path = request.uri().path();
+        let name = request.uri().path().rsplit('/').next().unwrap_or_default();
+        let kind = if name.starts_with("Search") { Shed::Searches } else { Shed::Calls };
         let slots: Result<Vec<_>, _> =
-            places.iter().map(|places| Arc::clone(places.slots(path)).try_acquire_owned()).collect();
-        Ok(Slot::new((slots.map_err(|_| self.shed())?, memory)))
+            places.iter().map(|places| Arc::clone(places.slots(kind)).try_acquire_owned()).collect();
+        Ok(Slot::new((slots.map_err(|_| self.shed(kind))?, memory)))
     }
 
     /// The caller's half. `None`: nobody is told apart, and all is one caller's.
@@ -167,10 +186,11 @@ impl CapacityLayer {
 
     fn remember(&self, places: &Places, kib: usize) -> Result<OwnedSemaphorePermit, Status> {
         let kib = u32::try_from(kib).unwrap_or(u32::MAX);
-        Arc::clone(&places.buffered).try_acquire_many_owned(kib).map_err(|_| self.shed())
+        Arc::clone(&places.buffered).try_acquire_many_owned(kib).map_err(|_| self.shed(Shed::Memory))
     }
 
-    fn shed(&self) -> Status {
+    fn shed(&self, reason: Shed) -> Status {
+        self.metrics.call_shed(reason);
         let spread =
             u64::from(u16::from_le_bytes(self.entropy.bytes())) * RETRY_SPREAD_MS / u64::from(u16::MAX);
         status::shed(RETRY_AFTER + Duration::from_millis(spread))

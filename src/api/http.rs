@@ -1,11 +1,14 @@
-//! What is served over HTTP: the JWKS, for verifiers that speak no gRPC.
+//! What is served over HTTP: the JWKS, for verifiers that speak no gRPC; metrics, for Prometheus; and whether the
+//! server is well, for probes that speak no gRPC either.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::header::CACHE_CONTROL;
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Json};
 use axum::routing::get;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -15,33 +18,46 @@ use hyper_util::service::TowerToHyperService;
 use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
 
+use super::Readiness;
 use crate::api::render;
 use crate::service::Service;
 use crate::telemetry::chain;
+use crate::telemetry::metrics::Metrics;
 use crate::transport::incoming::Incoming;
 
 /// How long a verifier may keep the keys: as long as a JWT lives.
 const CACHE: &str = "public, max-age=300";
 
+/// The format of metrics (Prometheus, text-based format).
+const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
+
 /// The most bytes of a request's head: what is asked for here takes a line.
 const MAX_HEAD: usize = 16 * 1024;
+
+/// What the pages are made of.
+#[derive(Clone)]
+pub(super) struct Pages {
+    pub(super) service: Service,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) readiness: Arc<Readiness>,
+}
 
 /// Answers the requests of the connections until `shutdown` ends; then finishes those in flight.
 /// `header_timeout`: how long the head of a request may take.
 pub(super) async fn serve(
     mut incoming: Incoming,
-    service: Service,
+    pages: Pages,
     header_timeout: Duration,
     shutdown: impl Future<Output = ()>,
 ) {
-    let router = TowerToHyperService::new(router(service));
+    let router = TowerToHyperService::new(router(pages));
     let mut builder = Builder::new(TokioExecutor::new()).http1_only();
     builder
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
         .max_buf_size(MAX_HEAD)
-        // Verifiers ask every few minutes: no connection is worth keeping.
+        // Whoever asks here does so every few seconds or minutes: no connection is worth keeping.
         .keep_alive(false);
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
@@ -64,12 +80,32 @@ pub(super) async fn serve(
     graceful.shutdown().await;
 }
 
-fn router(service: Service) -> Router {
-    Router::new().route("/.well-known/jwks.json", get(jwks)).with_state(service)
+fn router(pages: Pages) -> Router {
+    Router::new()
+        .route("/.well-known/jwks.json", get(jwks))
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(readiness))
+        .with_state(pages)
 }
 
-async fn jwks(State(service): State<Service>) -> impl IntoResponse {
-    let keys: Vec<_> = service.public_keys().iter().map(|key| jwk(&render::jwk(key))).collect();
+async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {
+    match pages.metrics.exposition() {
+        Ok(text) => ([(CONTENT_TYPE, EXPOSITION)], text).into_response(),
+        Err(error) => {
+            tracing::error!(error = chain(&error), "the metrics can't be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+async fn readiness(State(pages): State<Pages>) -> impl IntoResponse {
+    let (ready, reasons) = pages.readiness.report();
+    (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, reasons)
+}
+
+async fn jwks(State(pages): State<Pages>) -> impl IntoResponse {
+    let keys: Vec<_> = pages.service.public_keys().iter().map(|key| jwk(&render::jwk(key))).collect();
     ([(CACHE_CONTROL, CACHE)], Json(json!({"keys": keys})))
 }
 

@@ -1,6 +1,7 @@
 //! The outermost layer: every call gets an id, a deadline, a span and one log line; every failure
 //! gets details.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
@@ -14,7 +15,8 @@ use prost_types::FileDescriptorSet;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
-use tracing::Instrument as _;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use super::Api;
 use super::request::{REQUEST_ID, RequestId};
@@ -23,6 +25,8 @@ use crate::clock::Clock;
 use crate::domain::ids::{Environment, REQUEST_ID_PREFIX};
 use crate::entropy::Entropy;
 use crate::pb::FILE_DESCRIPTOR_SET;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::trace_context;
 
 /// The longest id that a caller may give a call.
 const MAX_REQUEST_ID: usize = 128;
@@ -31,31 +35,35 @@ const MAX_REQUEST_ID: usize = 128;
 const DEADLINE_MARGIN: Duration = Duration::from_millis(5);
 
 /// Where health checks are: they come by the second and say nothing when all is well.
-const HEALTH: &str = "/grpc.health.v1.Health/";
+const HEALTH: &str = "grpc.health.v1.Health/";
 
-/// The paths of the methods that exist. Any other path is a stranger's text and is not logged.
-static PATHS: LazyLock<Vec<String>> = LazyLock::new(|| {
+/// The methods that exist. Any other is a stranger's text and is told nowhere.
+static METHODS: LazyLock<HashSet<String>> = LazyLock::new(|| {
     let sets = [FILE_DESCRIPTOR_SET, tonic_health::pb::FILE_DESCRIPTOR_SET];
     let files = sets.iter().filter_map(|set| FileDescriptorSet::decode(*set).ok()).flat_map(|set| set.file);
-    let mut paths = Vec::new();
+    let mut methods = HashSet::new();
     for file in files {
         for service in &file.service {
             for method in &service.method {
-                paths.push(format!("/{}.{}/{}", file.package(), service.name(), method.name()));
+                methods.insert(format!("{}.{}/{}", file.package(), service.name(), method.name()));
             }
         }
     }
     for version in ["v1", "v1alpha"] {
-        paths.push(format!("/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo"));
+        methods.insert(format!("grpc.reflection.{version}.ServerReflection/ServerReflectionInfo"));
     }
-    paths
+    methods
 });
+
+/// What stands for any other method (OpenTelemetry, semantic conventions for RPC).
+const OTHER: &str = "_OTHER";
 
 /// Wraps every call.
 #[derive(Clone, Debug)]
 pub(super) struct ObserveLayer {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    metrics: Arc<Metrics>,
     environment: Environment,
     max_call_duration: Duration,
     max_header_bytes: u32,
@@ -67,6 +75,7 @@ impl ObserveLayer {
         Self {
             clock: Arc::clone(&api.clock),
             entropy: Arc::clone(&api.entropy),
+            metrics: Arc::clone(&api.metrics),
             environment: api.environment,
             max_call_duration: api.max_call_duration,
             max_header_bytes: api.max_header_bytes,
@@ -123,18 +132,9 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let request_id = self.layer.request_id(request.headers());
-        let path = request.uri().path();
-        let health = path.starts_with(HEALTH);
-        let path = PATHS.iter().find(|known| *known == path).map_or("unknown", String::as_str);
-        let (service, method) = path.trim_start_matches('/').split_once('/').unwrap_or((path, path));
-        let span = tracing::info_span!(
-            "rpc",
-            rpc.system = "grpc",
-            rpc.service = service,
-            rpc.method = method,
-            request_id,
-            caller = tracing::field::Empty
-        );
+        let method = request.uri().path().trim_start_matches('/');
+        let method = METHODS.get(method).map_or(OTHER, String::as_str);
+        let span = span(method, &request_id, request.headers());
         let deadline = deadline(request.headers(), self.layer.max_call_duration);
         let clock = Arc::clone(&self.layer.clock);
         let started = clock.monotonic();
@@ -150,10 +150,11 @@ where
         } else {
             Ok(self.inner.call(request))
         };
-        let line = Line { health, clock, started, code: Code::Cancelled };
+        let metrics = Arc::clone(&self.layer.metrics);
+        let ending = Ending { method, metrics, clock, started, span: span.clone(), code: Code::Cancelled };
         let work = async move {
-            // The whole of it moves in, so that it is dropped, and the line written, with the call.
-            let mut line = line;
+            // The whole of it moves in, so that it is dropped with the call.
+            let mut ending = ending;
             let response = match call {
                 Ok(call) => tokio::time::timeout(deadline, call)
                     .await
@@ -161,11 +162,35 @@ where
                 Err(refusal) => refusal.into_http(),
             };
             let (code, response) = complete(response, &request_id, max_message);
-            line.code = code;
+            ending.code = code;
             Ok(response)
         };
         Box::pin(work.instrument(span))
     }
+}
+
+/// The span of a call. Health checks have none.
+fn span(method: &'static str, request_id: &str, headers: &HeaderMap) -> Span {
+    if method.starts_with(HEALTH) {
+        return Span::none();
+    }
+    let span = tracing::info_span!(
+        "rpc",
+        otel.name = method,
+        otel.kind = "server",
+        otel.status_code = Empty,
+        rpc.system.name = "grpc",
+        rpc.method = method,
+        rpc.response.status_code = Empty,
+        error.r#type = Empty,
+        trace_id = Empty,
+        request_id,
+        caller = Empty,
+    );
+    if let Some(trace) = trace_context::join(&span, headers) {
+        span.record("trace_id", tracing::field::display(trace));
+    }
+    span
 }
 
 /// The size of the metadata, as HTTP/2 counts it (RFC 9113, 6.5.2).
@@ -222,23 +247,63 @@ fn complete(mut response: Response<Body>, request_id: &str, max_message: u32) ->
     (code, response)
 }
 
-/// The one log line of a call, written when the call is over: answered, or given up by its caller.
-struct Line {
-    health: bool,
+/// What is told of a call when it is over, answered or given up by its caller: its one log line, its metrics,
+/// and the rest of its span.
+struct Ending {
+    method: &'static str,
+    metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
     started: Duration,
+    span: Span,
     code: Code,
 }
 
-impl Drop for Line {
+impl Drop for Ending {
     fn drop(&mut self) {
-        let code = format!("{:?}", self.code);
-        let duration_ms = self.clock.monotonic().saturating_sub(self.started).as_secs_f64() * 1_000.0;
-        if self.health {
-            tracing::debug!(code, duration_ms, "answered");
+        let code = code_name(self.code);
+        let duration = self.clock.monotonic().saturating_sub(self.started);
+        self.metrics.call_ended(self.method, code, duration);
+        self.span.record("rpc.response.status_code", code);
+        if is_fault(self.code) {
+            self.span.record("error.type", code);
+            self.span.record("otel.status_code", "ERROR");
+        }
+        let duration_ms = duration.as_secs_f64() * 1_000.0;
+        if self.method.starts_with(HEALTH) {
+            tracing::debug!(method = self.method, code, duration_ms, "answered");
         } else {
             tracing::info!(code, duration_ms, "answered");
         }
+    }
+}
+
+/// Whether a server's span counts as failed (OpenTelemetry, semantic conventions for gRPC): what is the caller's
+/// doing does not.
+fn is_fault(code: Code) -> bool {
+    use Code::{DataLoss, DeadlineExceeded, Internal, Unavailable, Unimplemented, Unknown};
+    matches!(code, Unknown | DeadlineExceeded | Unimplemented | Internal | Unavailable | DataLoss)
+}
+
+/// As the gRPC specification writes it.
+fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
 

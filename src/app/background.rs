@@ -1,6 +1,6 @@
 //! What goes on beside the calls.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::service::Service;
 use crate::store::Store;
 use crate::telemetry::chain;
+use crate::telemetry::metrics::{Gauge, Metrics};
 
 /// How long receipts and the answers of idempotency keys are kept.
 const KEPT: Duration = Duration::from_hours(24);
@@ -18,6 +19,9 @@ const KEYS_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How often what has served its time is removed.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
+
+/// How often it is looked up where the outbox is.
+const OUTBOX_INTERVAL: Duration = Duration::from_secs(15);
 
 /// How often it is written down which sessions were used.
 const TOUCHED_INTERVAL: Duration = Duration::from_secs(5);
@@ -37,6 +41,34 @@ pub(super) async fn write_touched(service: Service, stop: CancellationToken) {
 pub(super) async fn write_touched_last(service: &Service) {
     if let Err(error) = service.write_touched().await {
         tracing::warn!(error = chain(&error), "the last uses of some sessions were not written down");
+    }
+}
+
+/// Tells where the outbox is, as it was a moment ago.
+pub(super) fn watch_outbox(
+    store: Store,
+    metrics: &Metrics,
+    stop: CancellationToken,
+) -> impl Future<Output = ()> + Send + use<> {
+    let position = Arc::new(Mutex::new(None));
+    let read = Arc::clone(&position);
+    metrics.observe(Gauge::EventPosition, move |gauge| {
+        if let Some(position) = *read.lock().unwrap_or_else(PoisonError::into_inner) {
+            #[expect(clippy::cast_precision_loss, reason = "metrics are doubles")]
+            gauge.observe(position as f64, &[]);
+        }
+    });
+    async move {
+        loop {
+            // A database that is away is told of by others.
+            if let Ok(newest) = store.event_position().await {
+                *position.lock().unwrap_or_else(PoisonError::into_inner) = newest;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(OUTBOX_INTERVAL) => {}
+                () = stop.cancelled() => return,
+            }
+        }
     }
 }
 

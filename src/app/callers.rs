@@ -1,7 +1,6 @@
 //! Who may call: the file that says so, and new keys for it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -14,9 +13,6 @@ use crate::domain::ids::ApiKeyId;
 use crate::entropy::Entropy;
 use crate::telemetry::chain;
 use crate::tokens::api_key::ApiKey;
-
-/// How often failures are summed up.
-const TELL_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Why there is no new key.
 #[derive(Debug, thiserror::Error)]
@@ -108,23 +104,5 @@ pub(super) async fn reload(callers: Arc<Callers>, stop: CancellationToken) {
             tracing::error!(error = fault, "the callers file can't be used; the callers stay as they were");
         }
         told = fault;
-    }
-}
-
-/// Says every minute how many calls nobody could be found for, if there were any.
-pub(super) async fn tell_failures(callers: Arc<Callers>, stop: CancellationToken) {
-    let mut before: Vec<u64> = Vec::new();
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(TELL_INTERVAL) => {}
-            () = stop.cancelled() => return,
-        }
-        for (index, (refusal, count)) in callers.failures().counts().enumerate() {
-            let more = count - before.get(index).copied().unwrap_or_default();
-            if more > 0 {
-                tracing::warn!(problem = refusal.as_str(), calls = more, "calls were not authenticated");
-            }
-        }
-        before = callers.failures().counts().map(|(_, count)| count).collect();
     }
 }

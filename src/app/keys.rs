@@ -19,6 +19,7 @@ use crate::service::signing_keys::{
     ChangeError, KeyTools, Keys, LoadError, Revoked, Rotated, Successor, lives,
 };
 use crate::store::{self, Store};
+use crate::telemetry::metrics::Metrics;
 use crate::tokens::sealing::SealingKey;
 
 /// How long a statement may take.
@@ -73,9 +74,10 @@ pub async fn run(config: &Config, command: &KeysCommand) -> Result<String, KeysE
         return Err(KeysError::NoDataDir);
     }
     let data_dir = exists.then(|| DataDir::open(&config.data_dir, url.is_none())).transpose()?;
+    let metrics = Metrics::unread();
     let store = match (url, &data_dir) {
-        (Some(url), _) => store::connect_postgres(url, CONNECTIONS, TIMEOUT).await?,
-        (None, Some(data_dir)) => store::open_sqlite(&data_dir.database(), TIMEOUT).await?,
+        (Some(url), _) => store::connect_postgres(url, CONNECTIONS, TIMEOUT, metrics).await?,
+        (None, Some(data_dir)) => store::open_sqlite(&data_dir.database(), TIMEOUT, metrics).await?,
         (None, None) => return Err(KeysError::NoDataDir),
     };
     let told = match command {

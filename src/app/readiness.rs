@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
-use crate::api::SERVICES;
+use crate::api::{Dependency, Readiness, SERVICES};
 use crate::kv::Keeper;
 use crate::store::Store;
 
@@ -17,11 +17,27 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// The name of the program as a whole.
 const OVERALL: &str = "";
 
+/// Serves as long as the program runs, whatever is away: whoever restarts what does not live asks for this. A
+/// restart brings no database back.
+const LIVENESS: &str = "liveness";
+
+/// Reports that the program runs.
+pub(super) async fn live(reporter: &HealthReporter) {
+    reporter.set_service_status(LIVENESS, ServingStatus::Serving).await;
+}
+
 /// Asks what is needed and reports: overall, whether the database answers; for each service, whether
 /// everything that it needs does.
-pub(super) async fn check(reporter: &HealthReporter, store: &Store, keeper: &dyn Keeper) {
+pub(super) async fn check(
+    reporter: &HealthReporter,
+    readiness: &Readiness,
+    store: &Store,
+    keeper: &dyn Keeper,
+) {
     let (store, keeper) = tokio::join!(store.ping(), keeper.ping());
     let (store, keeper) = (store.is_ok(), keeper.is_ok());
+    readiness.set(Dependency::Database, store);
+    readiness.set(Dependency::Keeper, keeper);
     reporter.set_service_status(OVERALL, status(store)).await;
     for (service, needs_keeper) in SERVICES {
         reporter.set_service_status(service, status(store && (keeper || !needs_keeper))).await;
@@ -30,9 +46,7 @@ pub(super) async fn check(reporter: &HealthReporter, store: &Store, keeper: &dyn
 
 /// Goes on asking until the shutdown begins; then reports that nothing serves any more.
 pub(super) async fn watch(
-    reporter: HealthReporter,
-    store: Store,
-    keeper: Arc<dyn Keeper>,
+    (reporter, readiness, store, keeper): (HealthReporter, Arc<Readiness>, Store, Arc<dyn Keeper>),
     stop: CancellationToken,
 ) {
     loop {
@@ -41,10 +55,11 @@ pub(super) async fn watch(
             () = stop.cancelled() => break,
         }
         tokio::select! {
-            () = check(&reporter, &store, &*keeper) => {}
+            () = check(&reporter, &readiness, &store, &*keeper) => {}
             () = stop.cancelled() => break,
         }
     }
+    readiness.drain();
     report(&reporter, ServingStatus::NotServing).await;
 }
 
@@ -57,6 +72,7 @@ async fn report(reporter: &HealthReporter, status: ServingStatus) {
 
 /// Ends the streams of those who watch, which would keep their connections open for ever.
 pub(super) async fn dismiss_watchers(mut reporter: HealthReporter) {
+    reporter.clear_service_status(LIVENESS).await;
     reporter.clear_service_status(OVERALL).await;
     for (service, _) in SERVICES {
         reporter.clear_service_status(service).await;

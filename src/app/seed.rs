@@ -10,6 +10,7 @@ use crate::config::{Config, SeedArgs};
 use crate::domain::ids::Environment;
 use crate::domain::seed::{Plan, Refused, Rows, Seeded};
 use crate::store;
+use crate::telemetry::metrics::Metrics;
 
 /// How often progress is told.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
@@ -55,7 +56,7 @@ pub async fn seed(config: &Config, arguments: SeedArgs) -> Result<(), SeedError>
         store::seed_postgres(url, rows).await?
     } else {
         let data_dir = DataDir::open(&config.data_dir, true)?;
-        let opened = store::open_sqlite(&data_dir.database(), TIMEOUT).await;
+        let opened = store::open_sqlite(&data_dir.database(), TIMEOUT, Metrics::unread()).await;
         let store = opened.map_err(store::SeedError::from)?;
         let written = store.seed_embedded(rows).await?;
         store.close().await;

@@ -14,6 +14,7 @@ use rustls::{ClientConfig, RootCertStore};
 use url::Url;
 
 use super::jwks::MAX_BYTES;
+use crate::telemetry::trace_context;
 
 /// Why there is no document.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +55,8 @@ pub(super) async fn get(
         value.set_sensitive(true);
         request = request.header(AUTHORIZATION, value);
     }
-    let request = request.body(Empty::new()).map_err(|_| FetchError::Request)?;
+    let mut request = request.body(Empty::new()).map_err(|_| FetchError::Request)?;
+    trace_context::pass_on(request.headers_mut());
     let answer = client.request(request).await.map_err(|error| FetchError::Transport(Box::new(error)))?;
     if answer.status() != StatusCode::OK {
         return Err(FetchError::Status(answer.status()));

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use super::jwks::{ReadError, Source};
 use crate::clock::Clock;
@@ -148,7 +149,8 @@ impl Issuer {
         let missing = known.as_ref().is_none_or(|read| !read.keys.has(key_id));
         if missing && !recently {
             let (issuer, clock) = (Arc::clone(self), Arc::clone(clock));
-            let reading = tasks.spawn(async move { issuer.read(&mut tried, &*clock).await });
+            let reading = async move { issuer.read(&mut tried, &*clock).await };
+            let reading = tasks.spawn(reading.in_current_span());
             if reading.await.is_err() {
                 return Found::Away;
             }
@@ -173,6 +175,11 @@ impl Issuer {
         if !fresh && tried.is_none_or(|tried| now >= tried + RETRY_INTERVAL.min(interval)) {
             self.read(&mut tried, clock).await;
         }
+    }
+
+    /// How long ago the keys were read. `None`: never, or too long ago to be used.
+    pub(super) fn keys_age(&self, clock: &dyn Clock) -> Option<Duration> {
+        Some(clock.monotonic().saturating_sub(self.known(clock)?.at))
     }
 
     fn known(&self, clock: &dyn Clock) -> Option<Read> {

@@ -1,16 +1,7 @@
 use super::*;
 
 #[test]
-fn every_refusal_is_counted_as_itself() {
-    let failures = Failures::default();
-    for (times, refusal) in (1..).zip(Refusal::ALL) {
-        for _ in 0..times {
-            failures.count(refusal);
-        }
-    }
-    let counts: Vec<_> = failures.counts().collect();
-    let expected: Vec<_> = Refusal::ALL.into_iter().zip(1..).collect();
-    assert_eq!(counts, expected);
+fn every_refusal_has_its_word() {
     let words: std::collections::HashSet<_> = Refusal::ALL.map(Refusal::as_str).into();
     assert_eq!(words.len(), Refusal::ALL.len());
 }

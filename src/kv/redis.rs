@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -23,6 +24,8 @@ use crate::domain::ids::{MemberId, OrganizationId, ProjectId};
 use crate::domain::intermediate_session::{Binding, IntermediateSession, LIFETIME, MAX_FACTORS, TokenHash};
 use crate::domain::rate::Rate;
 use crate::telemetry::chain;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::spans::{Operation, observed};
 
 /// How long a command may take, and how long a lost connection is waited for.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -66,6 +69,7 @@ struct Scripts {
 pub struct RedisKeeper {
     /// One connection for all calls; it comes back by itself.
     connection: ConnectionManager,
+    metrics: Arc<Metrics>,
     project: ProjectId,
     /// How many attempts on one entry may fail.
     failed_spends: Rate,
@@ -88,6 +92,7 @@ impl RedisKeeper {
         url: &SecretString,
         project: ProjectId,
         failed_spends: Rate,
+        metrics: Arc<Metrics>,
     ) -> Result<Self, ConnectError> {
         // The driver's own message can quote the URL, and with it the password.
         let target = url.expose_secret().into_connection_info().map_err(|_| ConnectError::Url)?;
@@ -102,6 +107,7 @@ impl RedisKeeper {
             ConnectionManager::new_with_config(client, config).await.map_err(ConnectError::Unreachable)?;
         let keeper = Self {
             connection,
+            metrics,
             project,
             failed_spends,
             scripts: Scripts {
@@ -144,6 +150,11 @@ impl RedisKeeper {
         self.connection.clone()
     }
 
+    /// What counts what is done over it.
+    pub(super) fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.metrics)
+    }
+
     /// What the keys of one kind begin with.
     pub(super) fn prefix(&self, kind: &str) -> String {
         format!("vestibule:{}:{kind}:", self.project.uuid())
@@ -153,23 +164,34 @@ impl RedisKeeper {
         self.prefix("intermediate-session") + &URL_SAFE_NO_PAD.encode(token.0)
     }
 
-    async fn run(&self, invocation: &ScriptInvocation<'_>) -> Result<Reply, Error> {
+    /// Runs the script of this name.
+    async fn run(&self, name: &'static str, invocation: &ScriptInvocation<'_>) -> Result<Reply, Error> {
         let mut connection = self.connection.clone();
-        let (status, rest): (String, Option<redis::Value>) = bounded(async {
+        let script = bounded(async {
             let reply: Vec<redis::Value> = invocation.invoke_async(&mut connection).await?;
             let mut reply = reply.into_iter();
             let status = redis::from_redis_value(reply.next().unwrap_or(redis::Value::Nil))?;
             Ok((status, reply.next()))
-        })
-        .await?;
+        });
+        let (status, rest) =
+            observed(&self.metrics, script_operation(name), |error| Some(error.kind()), script).await?;
         Ok(Reply { status, rest })
     }
 
     async fn finish(&self, token: TokenHash, claim: Uuid, how: &[&str]) -> Result<(), Error> {
         let mut invocation = self.scripts.finish.key(self.key(token));
         invocation.arg(claim.to_string()).arg(how);
-        self.run(&invocation).await.map(drop)
+        self.run("finish", &invocation).await.map(drop)
     }
+}
+
+/// The running of a script.
+pub(super) fn script_operation(name: &'static str) -> Operation {
+    Operation { procedure: Some(name), ..command_operation("EVALSHA") }
+}
+
+fn command_operation(name: &'static str) -> Operation {
+    Operation { system: "redis", name, procedure: None }
 }
 
 async fn bounded<T>(work: impl Future<Output = redis::RedisResult<T>>) -> Result<T, Error> {
@@ -194,11 +216,11 @@ impl Keeper for RedisKeeper {
         for factor in &evidence.factors {
             invocation.arg(factor_json(factor)?);
         }
-        self.run(&invocation).await?.entry()
+        self.run("insert", &invocation).await?.entry()
     }
 
     async fn get(&self, token: TokenHash) -> Result<Option<IntermediateSession>, Error> {
-        let reply = self.run(&self.scripts.get.key(self.key(token))).await?;
+        let reply = self.run("get", &self.scripts.get.key(self.key(token))).await?;
         match reply.status.as_str() {
             "absent" => Ok(None),
             _ => reply.entry().map(Some),
@@ -208,7 +230,7 @@ impl Keeper for RedisKeeper {
     async fn add_factor(&self, token: TokenHash, factor: VerifiedFactor) -> Result<Added, Error> {
         let mut invocation = self.scripts.add_factor.key(self.key(token));
         invocation.arg(factor_json(&factor)?).arg(MAX_FACTORS);
-        let reply = self.run(&invocation).await?;
+        let reply = self.run("add_factor", &invocation).await?;
         match reply.status.as_str() {
             "absent" => Ok(Added::Absent),
             "full" => Ok(Added::Full),
@@ -231,7 +253,7 @@ impl Keeper for RedisKeeper {
         };
         invocation.arg(claim.to_string()).arg(milliseconds(lease)).arg(claimable);
         invocation.arg(nanoseconds(self.failed_spends.interval())).arg(self.failed_spends.burst());
-        let reply = self.run(&invocation).await?;
+        let reply = self.run("claim", &invocation).await?;
         match reply.status.as_str() {
             "absent" => Ok(Claim::Absent),
             "in_use" => Ok(Claim::InUse { retry_after: reply.rest_of_lease()? }),
@@ -264,12 +286,15 @@ impl Keeper for RedisKeeper {
         let mut connection = self.connection.clone();
         let mut command = redis::cmd("DEL");
         command.arg(self.key(token));
-        bounded(command.query_async::<()>(&mut connection)).await
+        let removing = bounded(command.query_async::<()>(&mut connection));
+        observed(&self.metrics, command_operation("DEL"), |error| Some(error.kind()), removing).await
     }
 
     async fn ping(&self) -> Result<(), Error> {
         let mut connection = self.connection.clone();
-        bounded(redis::cmd("PING").query_async::<()>(&mut connection)).await
+        let command = redis::cmd("PING");
+        let asking = bounded(command.query_async::<()>(&mut connection));
+        observed(&self.metrics, command_operation("PING"), |error| Some(error.kind()), asking).await
     }
 }
 

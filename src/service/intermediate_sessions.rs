@@ -11,6 +11,7 @@ use crate::service::error::Error;
 use crate::service::sessions::alive;
 use crate::store::{Receipt, SessionKey};
 use crate::telemetry::chain;
+use crate::telemetry::metrics::Transition;
 use crate::tokens::opaque::IntermediateToken;
 
 impl Service {
@@ -25,6 +26,7 @@ impl Service {
         self.parts.limits.admit_vouch(&evidence.email_address).await?;
         let token = IntermediateToken::generate(&*self.parts.entropy);
         let session = self.parts.keeper.insert(token.hash(), evidence, None).await?;
+        self.parts.metrics.token(Transition::Created);
         Ok((token, session))
     }
 
@@ -112,6 +114,9 @@ impl Service {
         // An entry that is lost can come back with a stale copy: the receipt is written all the same.
         let expires_at = session.as_ref().map_or(now + LIFETIME, |session| session.expires_at);
         let revoked = self.parts.store.receipt_revoke(hash, expires_at, now).await?;
+        if revoked {
+            self.parts.metrics.token(Transition::Revoked);
+        }
         // Whatever came first, the entry is worth nothing now.
         if let Err(error) = self.parts.keeper.remove(hash).await {
             tracing::warn!(error = chain(&error), "a revoked intermediate session stays until it ends");

@@ -13,6 +13,7 @@ use crate::domain::call::Caller;
 use crate::domain::email_address::EmailAddress;
 use crate::domain::rate::{Rate, Taken};
 use crate::kv::{BucketKey, Buckets};
+use crate::telemetry::metrics::{Limit, Metrics};
 use crate::tokens::opaque::sha256;
 
 /// For how long calls are taken from the shared bucket at a time, so that most calls cost no round trip.
@@ -25,6 +26,7 @@ const LAPSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Limits {
     clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
     buckets: Buckets,
     calls: Rate,
     vouches: Rate,
@@ -44,8 +46,14 @@ struct Purse {
 impl Limits {
     /// Limits `calls` for each caller that has no rate of its own, and `vouches` for each e-mail address.
     #[must_use]
-    pub fn new(clock: Arc<dyn Clock>, buckets: Buckets, calls: Rate, vouches: Rate) -> Self {
-        Self { clock, buckets, calls, vouches, purses: Mutex::default() }
+    pub fn new(
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+        buckets: Buckets,
+        calls: Rate,
+        vouches: Rate,
+    ) -> Self {
+        Self { clock, metrics, buckets, calls, vouches, purses: Mutex::default() }
     }
 
     /// Lets a call of the caller through, if it has not made too many.
@@ -63,7 +71,7 @@ impl Limits {
         if purse.calls == 0 {
             let rest = purse.empty_until.saturating_sub(now);
             if !rest.is_zero() {
-                return Err(too_many_calls(rest));
+                return Err(self.too_many_calls(rest));
             }
             let rate = self.calls_of(caller);
             let key = BucketKey { limit: "calls", subject: sha256(caller.name.as_bytes()) };
@@ -74,7 +82,7 @@ impl Limits {
                 }
                 Taken::Empty { retry_after } => {
                     purse.empty_until = now + retry_after;
-                    return Err(too_many_calls(retry_after));
+                    return Err(self.too_many_calls(retry_after));
                 }
             }
         }
@@ -91,9 +99,15 @@ impl Limits {
         match self.buckets.take(key, self.vouches, 1).await {
             Taken::Granted(_) => Ok(()),
             Taken::Empty { retry_after } => {
+                self.metrics.call_limited(Limit::Vouches);
                 Err(Error::Limited { message: "too many tokens for this e-mail address", retry_after })
             }
         }
+    }
+
+    fn too_many_calls(&self, retry_after: Duration) -> Error {
+        self.metrics.call_limited(Limit::Calls);
+        Error::Limited { message: "too many calls of this caller", retry_after }
     }
 
     fn calls_of(&self, caller: &Caller) -> Rate {
@@ -108,10 +122,6 @@ impl Limits {
         }
         Arc::clone(purses.entry(caller.name.clone()).or_default())
     }
-}
-
-fn too_many_calls(retry_after: Duration) -> Error {
-    Error::Limited { message: "too many calls of this caller", retry_after }
 }
 
 #[cfg(test)]

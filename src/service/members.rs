@@ -124,16 +124,17 @@ pub(super) fn last_admin() -> Error {
 }
 
 impl Service {
-    /// Changes a member by a rule that needs to know nothing else.
+    /// Changes a member by a rule that needs to know nothing else, in a transaction of this name.
     async fn change_member(
         &self,
+        name: &'static str,
         call: &Call,
         target: &MemberTarget,
         change: impl Fn(&mut Member) -> Result<(), Error> + Sync + Send,
     ) -> Result<MemberAnswer, Error> {
         let mint = Mint::new(&*self.parts.clock, &*self.parts.entropy);
         let outcome = self
-            .write(call, mint.now, async |transaction| {
+            .write(name, call, mint.now, async |transaction| {
                 let MemberAnswer { member: before, organization } =
                     target.hold(transaction, Lock::Refer).await?;
                 let mut after = before.clone();

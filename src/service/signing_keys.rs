@@ -64,6 +64,17 @@ pub struct KeyTools {
     pub rotation: Rotation,
 }
 
+/// For how long things about the keys have been so, or will be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KeyAges {
+    /// Since the keys were read.
+    pub(super) read: Duration,
+    /// Since the key that signs began to, in seconds.
+    pub(super) signing: Option<f64>,
+    /// Until the next one does, in seconds; negative when it should have by now.
+    pub(super) remaining: Option<f64>,
+}
+
 /// The keys as this replica knows them.
 #[derive(Debug)]
 pub struct Keys {
@@ -165,10 +176,25 @@ impl Keys {
 
     async fn read_again(&self, read: &mut Option<Duration>) -> Result<(), LoadError> {
         let sealed = self.tools.store.signing_keys().await?;
-        let (ring, opened) = self.ring().updated(&sealed, &self.tools.sealing_key, self.tools.environment);
+        let KeyTools { sealing_key, environment, clock, .. } = &self.tools;
+        let now = clock.monotonic();
+        let (ring, opened) = self.ring().updated(&sealed, sealing_key, *environment, now);
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
-        *read = Some(self.tools.clock.monotonic());
+        *read = Some(now);
         Ok(opened?)
+    }
+
+    /// How old what is known is, and where the key that signs is in its life.
+    pub(super) fn ages(&self) -> KeyAges {
+        let (ring, KeyTools { clock, rotation, .. }) = (self.ring(), &self.tools);
+        let now = clock.now();
+        let signing = rotation.signing(ring.lives(), now);
+        let seconds = |from: OffsetDateTime, to: OffsetDateTime| (to - from).as_seconds_f64();
+        KeyAges {
+            read: clock.monotonic().saturating_sub(ring.read_at()),
+            signing: signing.map(|key| seconds(key.signs_from, now)),
+            remaining: signing.map(|key| seconds(now, rotation.signs_until(key, ring.lives()))),
+        }
     }
 
     fn ring(&self) -> Arc<KeyRing> {

@@ -49,13 +49,14 @@ impl From<Failure> for Error {
 }
 
 impl Service {
-    /// Runs the body in a transaction. A call with a key that was used before gets the first answer again,
+    /// Runs the body in a transaction of this name. A call with a key that was used before gets the first answer again,
     /// whatever has become of what the body would look at; else its own answer is kept with the change.
     ///
     /// # Errors
     /// What the body fails with; `IDEMPOTENCY_KEY_REUSED`.
     pub(super) async fn write<T: Serialize + DeserializeOwned>(
         &self,
+        name: &'static str,
         call: &Call,
         now: OffsetDateTime,
         body: impl AsyncFnOnce(&Transaction) -> Result<T, Failure>,
@@ -63,7 +64,7 @@ impl Service {
         let caller = &call.caller.name;
         self.parts
             .store
-            .transaction(async |transaction| {
+            .transaction(name, async |transaction| {
                 let Some(idempotency) = &call.idempotency else {
                     return body(transaction).await;
                 };

@@ -31,7 +31,7 @@ impl Store {
         let external_id = external_id.map(ExternalId::key);
         let sql = "SELECT name FROM organization_names WHERE name IN ($1, $2) AND organization_id <> $3";
         let values = vec![slug.key().into(), external_id.clone().into(), own.uuid().into()];
-        let rows = self.query(sql, values).await?;
+        let rows = self.query("organization_names_taken", sql, values).await?;
         let mut taken = NamesTaken::default();
         for row in rows {
             let name: String = column(&row, "name")?;
@@ -51,7 +51,7 @@ impl Store {
         domains: &[EmailDomain],
     ) -> Result<Vec<EmailDomain>, Error> {
         let (sql, values) = claimed_elsewhere(self.engine, own, domains);
-        claimed(domains, &self.query(&sql, values).await?)
+        claimed(domains, &self.query("claimed_domains", &sql, values).await?)
     }
 }
 

@@ -5,6 +5,7 @@ use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use opentelemetry::KeyValue;
 use sea_orm::{SqlxPostgresConnector, SqlxSqliteConnector};
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -14,6 +15,7 @@ use sqlx::{Connection as _, PgConnection};
 use super::sessions::Known;
 use super::suspicion::Suspicion;
 use super::{Engine, Error, MigrateError, Pool, SchemaError, Store, migrations};
+use crate::telemetry::metrics::{Gauge, Metrics};
 
 /// How long a connection may have been idle and still be used without asking whether it is alive.
 const TRUSTED_IDLE: Duration = Duration::from_secs(10);
@@ -32,6 +34,10 @@ const SEARCH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Searches get one connection in so many.
 const SEARCH_SHARE: u32 = 4;
+
+/// The names of the pools.
+const CALLS: &str = "calls";
+const SEARCHES: &str = "searches";
 
 /// How long the server keeps the locks of a transaction whose client says nothing, or whose machine
 /// is gone.
@@ -81,6 +87,7 @@ pub async fn connect_postgres(
     url: &SecretString,
     max_connections: u32,
     timeout: Duration,
+    metrics: Arc<Metrics>,
 ) -> Result<Store, ConnectError> {
     let milliseconds = |duration: Duration| duration.as_millis().to_string();
     let statement_timeout = timeout.saturating_sub(Duration::from_secs(1));
@@ -104,14 +111,38 @@ pub async fn connect_postgres(
     let searching = searching.statement_cache_capacity(0);
     let (pool, suspicion) = pool_options(max_connections.saturating_sub(for_searches).max(1), timeout);
     let pool = pool.connect_with(options).await.map_err(ConnectError::Unreachable)?;
-    let pool = Pool { connection: SqlxPostgresConnector::from_sqlx_postgres_pool(pool), suspicion };
-    let (searches, suspicion) = pool_options(for_searches, timeout);
+    let (searches, suspicion_of_searches) = pool_options(for_searches, timeout);
     let searches = searches.connect_lazy_with(searching);
-    let searches = Pool { connection: SqlxPostgresConnector::from_sqlx_postgres_pool(searches), suspicion };
+    watch(&metrics, [(CALLS, pool.clone()), (SEARCHES, searches.clone())]);
+    let connection = SqlxPostgresConnector::from_sqlx_postgres_pool(searches);
+    let searches = Pool { name: SEARCHES, connection, suspicion: suspicion_of_searches };
+    let connection = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
+    let pool = Pool { name: CALLS, connection, suspicion };
     let known = Some(Arc::new(Known::nothing()));
-    let store = Store { pool, searches, known, engine: Engine::Postgres, timeout };
+    let store = Store { pool, searches, known, engine: Engine::Postgres, timeout, metrics };
     store.check_schema().await?;
     Ok(store)
+}
+
+/// Tells how many connections there are of each pool, and how many there may be.
+fn watch<D: sqlx::Database>(metrics: &Metrics, pools: [(&'static str, sqlx::Pool<D>); 2]) {
+    let labels = |pool| KeyValue::new("db.client.connection.pool.name", pool);
+    let most = pools.each_ref().map(|(name, pool)| (*name, pool.options().get_max_connections()));
+    metrics.observe(Gauge::PoolMax, move |gauge| {
+        for (name, most) in most {
+            gauge.observe(f64::from(most), &[labels(name)]);
+        }
+    });
+    metrics.observe(Gauge::PoolConnections, move |gauge| {
+        for (name, pool) in &pools {
+            let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+            let used = pool.size().saturating_sub(idle);
+            for (state, connections) in [("idle", idle), ("used", used)] {
+                let state = KeyValue::new("db.client.connection.state", state);
+                gauge.observe(f64::from(connections), &[labels(name), state]);
+            }
+        }
+    });
 }
 
 /// What both pools have in common.
@@ -148,7 +179,11 @@ async fn answers(connection: &mut PgConnection, within: Duration) -> bool {
 ///
 /// # Errors
 /// [`ConnectError`].
-pub async fn open_sqlite(file: &Path, timeout: Duration) -> Result<Store, ConnectError> {
+pub async fn open_sqlite(
+    file: &Path,
+    timeout: Duration,
+    metrics: Arc<Metrics>,
+) -> Result<Store, ConnectError> {
     let options = SqliteConnectOptions::new()
         .filename(file)
         .create_if_missing(true)
@@ -164,9 +199,12 @@ pub async fn open_sqlite(file: &Path, timeout: Duration) -> Result<Store, Connec
         one().test_before_acquire(false).connect_with(options).await.map_err(ConnectError::Unreachable)?;
     migrations::migrate_sqlite(&sqlite).await?;
     let searches = one().test_before_acquire(false).connect_lazy_with(reading);
-    let pool = |pool| Pool {
+    watch(&metrics, [(CALLS, sqlite.clone()), (SEARCHES, searches.clone())]);
+    let pool = |name, pool| Pool {
+        name,
         connection: SqlxSqliteConnector::from_sqlx_sqlite_pool(pool),
         suspicion: Suspicion::none(1),
     };
-    Ok(Store { searches: pool(searches), pool: pool(sqlite), known: None, engine: Engine::Sqlite, timeout })
+    let (pool, searches) = (pool(CALLS, sqlite), pool(SEARCHES, searches));
+    Ok(Store { pool, searches, known: None, engine: Engine::Sqlite, timeout, metrics })
 }

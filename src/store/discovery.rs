@@ -120,7 +120,8 @@ impl Store {
                 }
             }
         }
-        let rows = self.query(&ways.join(" UNION ALL "), parameters.values()).await?;
+        let rows =
+            self.query("discovered_organizations", &ways.join(" UNION ALL "), parameters.values()).await?;
         candidates(&rows)
     }
 }

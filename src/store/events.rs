@@ -3,7 +3,7 @@
 use sea_orm::Value;
 
 use super::chain::{Chain, Column};
-use super::{Error, Transaction, json_value};
+use super::{Error, Store, Transaction, column, json_value};
 use crate::domain::event::Event;
 use crate::domain::ids::Id;
 
@@ -38,6 +38,19 @@ fn row(event: &Event) -> Vec<Value> {
         json_value(&event.data),
         event.created_at.into(),
     ]
+}
+
+impl Store {
+    /// The position of the newest event, in the order in which they are read. `None`: there is none.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn event_position(&self) -> Result<Option<i64>, Error> {
+        let sql =
+            format!("SELECT position FROM events ORDER BY {} LIMIT 1", self.engine.newest_event_first());
+        let newest = self.query_one("event_position", &sql, Vec::new()).await?;
+        newest.map(|row| column(&row, "position")).transpose()
+    }
 }
 
 impl Transaction {

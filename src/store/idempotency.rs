@@ -138,7 +138,7 @@ impl Store {
     }
 
     async fn answer_read(&self, caller: &str, key_hash: &[u8; 32]) -> Result<Option<KeptAnswer>, Error> {
-        self.query_one(READ, vec![caller.into(), key_hash.to_vec().into()])
+        self.query_one("answer_find", READ, vec![caller.into(), key_hash.to_vec().into()])
             .await?
             .as_ref()
             .map(kept)
@@ -165,7 +165,7 @@ impl Store {
                 OffsetDateTime::UNIX_EPOCH.into(),
             ],
         );
-        match self.rehearse(probe).await {
+        match self.rehearse("answer_being_written", probe).await {
             Ok(()) => Ok(false),
             Err(Error::Violates(Constraint::IdempotencyKey)) => Ok(true),
             Err(error) => Err(error),

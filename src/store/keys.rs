@@ -79,7 +79,7 @@ impl Store {
         let insert =
             "INSERT INTO project (id, environment, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
         let values = vec![proposed.uuid().into(), environment.as_str().into(), now.into()];
-        self.execute(insert, values).await?;
+        self.execute("project_agree", insert, values).await?;
         self.project_find().await?.ok_or(Error::Corrupt("project"))
     }
 
@@ -88,7 +88,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Corrupt`].
     pub async fn project_find(&self) -> Result<Option<(ProjectId, Environment)>, Error> {
-        let row = self.query_one("SELECT id, environment FROM project", Vec::new()).await?;
+        let row = self.query_one("project_find", "SELECT id, environment FROM project", Vec::new()).await?;
         let Some(row) = row else { return Ok(None) };
         let environment: String = column(&row, "environment")?;
         let environment = Environment::from_word(&environment).ok_or(Error::Corrupt("environment"))?;
@@ -101,7 +101,7 @@ impl Store {
     /// [`Error::Unavailable`].
     pub async fn signing_key_is_revoked(&self, id: KeyId) -> Result<bool, Error> {
         let sql = "SELECT 1 FROM signing_keys WHERE id = $1 AND revoked_at IS NOT NULL";
-        Ok(self.query_one(sql, vec![id.uuid().into()]).await?.is_some())
+        Ok(self.query_one("signing_key_is_revoked", sql, vec![id.uuid().into()]).await?.is_some())
     }
 
     /// Every signing key there ever was, by algorithm and generation.
@@ -109,7 +109,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Corrupt`].
     pub async fn signing_keys(&self) -> Result<Vec<SealedKey>, Error> {
-        self.query(SIGNING_KEYS, Vec::new()).await?.iter().map(SealedKey::read).collect()
+        self.query("signing_keys", SIGNING_KEYS, Vec::new()).await?.iter().map(SealedKey::read).collect()
     }
 
     /// Keeps a key. `false`: another replica has kept one of the same algorithm and generation first.
@@ -117,7 +117,7 @@ impl Store {
     /// # Errors
     /// As [`Error`] says.
     pub async fn signing_key_keep(&self, key: &SealedKey) -> Result<bool, Error> {
-        Ok(self.execute(KEEP, key.values()).await? == 1)
+        Ok(self.execute("signing_key_keep", KEEP, key.values()).await? == 1)
     }
 }
 

@@ -160,7 +160,7 @@ impl Store {
         name: &MemberName,
     ) -> Result<Option<Member>, Error> {
         let (condition, values) = named(organization, name);
-        Ok(members(&self.query(&select(condition), values).await?)?.pop())
+        Ok(members(&self.query("member_find", &select(condition), values).await?)?.pop())
     }
 
     /// Reads the member who has the address now.
@@ -173,7 +173,7 @@ impl Store {
         address: &EmailAddress,
     ) -> Result<Option<Member>, Error> {
         let values = vec![organization.uuid().into(), address.as_str().into()];
-        let found = members(&self.query(&select(WHO_HAS), values).await?)?.pop();
+        let found = members(&self.query("member_find_by_address", &select(WHO_HAS), values).await?)?.pop();
         Ok(found.filter(|member| member.email_address == *address))
     }
 
@@ -185,7 +185,7 @@ impl Store {
         let mut parameters = Parameters::of(self.engine);
         let list = parameters.any_id(ids.iter().map(|id| id.uuid()));
         let sql = select(&format!("members.id {list}"));
-        members(&self.query(&sql, parameters.values()).await?)
+        members(&self.query("members_find", &sql, parameters.values()).await?)
     }
 }
 

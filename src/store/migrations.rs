@@ -116,7 +116,7 @@ impl Store {
 
     async fn schema_version(&self) -> Result<i64, Error> {
         let exists = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS migrated";
-        let migrated = match self.query_one(exists, Vec::new()).await? {
+        let migrated = match self.query_one("schema_version", exists, Vec::new()).await? {
             Some(row) => column::<bool>(&row, "migrated")?,
             None => false,
         };
@@ -124,7 +124,7 @@ impl Store {
             return Ok(0);
         }
         let newest = "SELECT coalesce(max(version), 0) AS version FROM _sqlx_migrations WHERE success";
-        match self.query_one(newest, Vec::new()).await? {
+        match self.query_one("schema_version", newest, Vec::new()).await? {
             Some(row) => column(&row, "version"),
             None => Ok(0),
         }

@@ -184,7 +184,7 @@ impl Store {
     /// [`Error::Unavailable`], [`Error::Corrupt`].
     pub async fn organization_find(&self, name: &OrganizationName) -> Result<Option<Organization>, Error> {
         let (condition, value) = named(name);
-        let row = self.query_one(&select(self.engine, condition), vec![value]).await?;
+        let row = self.query_one("organization_find", &select(self.engine, condition), vec![value]).await?;
         let organization = row.map(|row| from_row(&row)).transpose()?;
         Ok(organization.filter(|organization| name.means(organization)))
     }
@@ -197,7 +197,7 @@ impl Store {
         let mut parameters = Parameters::of(self.engine);
         let list = parameters.any_id(ids.iter().map(|id| id.uuid()));
         let sql = select(self.engine, &format!("id {list}"));
-        self.query(&sql, parameters.values()).await?.iter().map(from_row).collect()
+        self.query("organizations_find", &sql, parameters.values()).await?.iter().map(from_row).collect()
     }
 
     /// Reads the organizations that names mean, in the order of the names; `None`: there is none.
@@ -211,7 +211,7 @@ impl Store {
         let mut parameters = Parameters::of(self.engine);
         let condition = named_any("organizations", wanted, &mut parameters);
         let sql = select(self.engine, &condition);
-        let rows = self.query(&sql, parameters.values()).await?;
+        let rows = self.query("organizations_named", &sql, parameters.values()).await?;
         let found = rows.iter().map(from_row).collect::<Result<Vec<_>, _>>()?;
         let mut organizations: Vec<Organization> = Vec::new();
         for name in wanted {
@@ -232,7 +232,9 @@ impl Store {
     pub async fn member_count(&self, id: OrganizationId) -> Result<i64, Error> {
         let sql =
             "SELECT count(*) AS members FROM members WHERE organization_id = $1 AND status <> 'deleted'";
-        self.query_one(sql, vec![id.uuid().into()]).await?.map_or(Ok(0), |row| column(&row, "members"))
+        self.query_one("member_count", sql, vec![id.uuid().into()])
+            .await?
+            .map_or(Ok(0), |row| column(&row, "members"))
     }
 }
 

@@ -154,7 +154,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Corrupt`].
     pub async fn receipt_find(&self, token: TokenHash) -> Result<Option<Receipt>, Error> {
-        let row = self.query_one(FIND, vec![token.0.to_vec().into()]).await?;
+        let row = self.query_one("receipt_find", FIND, vec![token.0.to_vec().into()]).await?;
         row.as_ref().map(receipt).transpose()
     }
 
@@ -173,7 +173,7 @@ impl Store {
                    ON CONFLICT (token_hash) DO UPDATE SET revoked = true \
                    WHERE intermediate_session_receipts.session_id IS NULL AND NOT intermediate_session_receipts.revoked";
         let values = vec![token.0.to_vec().into(), token_expires_at.into(), now.into()];
-        Ok(self.execute(sql, values).await? == 1)
+        Ok(self.execute("receipt_revoke", sql, values).await? == 1)
     }
 
     /// What became of everything that a token bought, in one round trip.
@@ -188,7 +188,7 @@ impl Store {
                    LEFT JOIN organizations ON organizations.id = receipts.organization_id AND organizations.deleted_at IS NULL \
                    LEFT JOIN members ON members.id = receipts.member_id \
                    WHERE receipts.token_hash = $1";
-        let Some(row) = self.query_one(sql, vec![token.0.to_vec().into()]).await? else {
+        let Some(row) = self.query_one("replay_target", sql, vec![token.0.to_vec().into()]).await? else {
             return Ok(None);
         };
         Ok(Some(ReplayTarget {

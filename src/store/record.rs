@@ -62,7 +62,7 @@ impl Store {
         }
         chain.organization(creation.organization);
         chain.events(creation.events);
-        self.insert(chain).await.map(drop)
+        self.insert("organization_create", chain).await.map(drop)
     }
 
     /// Records what a token buys. `Ok(false)`: another organization has claimed the domain of the
@@ -87,6 +87,6 @@ impl Store {
             chain.session(purchase);
         }
         chain.events(bought.creation.events);
-        self.insert(chain).await
+        self.insert("discovery_create_organization", chain).await
     }
 }

@@ -44,9 +44,14 @@ fn room(page: Page) -> usize {
 
 impl Store {
     /// Reads rows for a search. What takes too long is [`Error::TooSlow`], whoever gave up.
-    async fn search(&self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>, Error> {
+    async fn search(
+        &self,
+        name: &'static str,
+        sql: &str,
+        values: Vec<Value>,
+    ) -> Result<Vec<QueryResult>, Error> {
         let statement = self.engine.statement(sql, values);
-        match self.bounded(&self.searches, self.searches.connection.query_all_raw(statement)).await {
+        match self.bounded(name, &self.searches, self.searches.connection.query_all_raw(statement)).await {
             Err(Error::UnknownOutcome(source)) if source.is::<tokio::time::error::Elapsed>() => {
                 Err(Error::TooSlow(source))
             }
@@ -55,15 +60,20 @@ impl Store {
         }
     }
 
-    async fn search_ids(&self, sql: &str, values: Vec<Value>) -> Result<Vec<Uuid>, Error> {
-        self.search(sql, values).await?.iter().map(|row| column(row, "id")).collect()
+    async fn search_ids(
+        &self,
+        name: &'static str,
+        sql: &str,
+        values: Vec<Value>,
+    ) -> Result<Vec<Uuid>, Error> {
+        self.search(name, sql, values).await?.iter().map(|row| column(row, "id")).collect()
     }
 
     /// Counts the rows of a query up to one more than [`MAX_TOTAL`]. A count that the database gives up is
     /// not worth losing the page for.
     async fn search_total(&self, rows: &str, values: Vec<Value>) -> Result<Counted, Error> {
         let sql = format!("SELECT count(*) AS total FROM ({rows} LIMIT {}) AS counted", MAX_TOTAL + 1);
-        match self.search(&sql, values).await {
+        match self.search("search_total", &sql, values).await {
             Ok(rows) => {
                 let total: i64 = rows.first().map_or(Ok(0), |row| column(row, "total"))?;
                 let total = u32::try_from(total).ok().filter(|total| *total <= MAX_TOTAL);

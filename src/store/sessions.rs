@@ -160,7 +160,7 @@ impl Store {
             return self.session_find_beside(known, key).await;
         }
         let (condition, values) = key.condition();
-        let row = self.query_one(&select(self.engine, condition), values).await?;
+        let row = self.query_one("session_find", &select(self.engine, condition), values).await?;
         row.as_ref().map(found).transpose()
     }
 
@@ -181,7 +181,7 @@ impl Store {
              ORDER BY id DESC LIMIT {MOST}"
         );
         let values = vec![member.id.uuid().into(), (now - TEXT_PRECISION).into()];
-        let rows = self.query(&sql, values).await?;
+        let rows = self.query("sessions_list", &sql, values).await?;
         let sessions = rows.iter().map(|row| session(Columns::of(row, ""), member, organization));
         let alive = |session: &Result<MemberSession, _>| {
             session.as_ref().map_or(true, |session| session.expires_at > now)
@@ -200,7 +200,7 @@ impl Store {
         let sql = format!(
             "UPDATE sessions SET last_accessed_at = {at} WHERE id {list} AND last_accessed_at < {at}"
         );
-        self.execute(&sql, parameters.values()).await.map(drop)
+        self.execute("sessions_touch", &sql, parameters.values()).await.map(drop)
     }
 }
 

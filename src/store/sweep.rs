@@ -27,9 +27,9 @@ impl Store {
             "DELETE FROM sessions WHERE id IN \
              (SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT {BATCH})"
         );
-        let sessions = self.execute(&sessions, vec![before.into()]).await?;
-        let receipts = self.execute(&receipts, vec![before.into()]).await?;
-        let answers = self.execute(&answers, vec![before.into()]).await?;
+        let sessions = self.execute("sweep_sessions", &sessions, vec![before.into()]).await?;
+        let receipts = self.execute("sweep_receipts", &receipts, vec![before.into()]).await?;
+        let answers = self.execute("sweep_answers", &answers, vec![before.into()]).await?;
         let more = self.sweep_deleted().await?;
         Ok(sessions == BATCH || receipts == BATCH || answers == BATCH || more)
     }
@@ -38,7 +38,7 @@ impl Store {
     /// and the organization itself when it has none left.
     async fn sweep_deleted(&self) -> Result<bool, Error> {
         let oldest = "SELECT id FROM organizations WHERE deleted_at IS NOT NULL ORDER BY deleted_at LIMIT 1";
-        let Some(row) = self.query_one(oldest, Vec::new()).await? else {
+        let Some(row) = self.query_one("sweep_organizations", oldest, Vec::new()).await? else {
             return Ok(false);
         };
         let id: Uuid = column(&row, "id")?;
@@ -46,11 +46,11 @@ impl Store {
             "DELETE FROM members WHERE id IN \
              (SELECT id FROM members WHERE organization_id = $1 ORDER BY id LIMIT {BATCH})"
         );
-        if self.execute(&members, vec![id.into()]).await? < BATCH {
+        if self.execute("sweep_organizations", &members, vec![id.into()]).await? < BATCH {
             // By the id alone, which is never taken back from the deleted ones: with more to go by, all
             // deleted organizations might be read.
             let organization = "DELETE FROM organizations WHERE id = $1";
-            self.execute(organization, vec![id.into()]).await?;
+            self.execute("sweep_organizations", organization, vec![id.into()]).await?;
         }
         Ok(true)
     }

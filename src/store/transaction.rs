@@ -1,6 +1,7 @@
 //! Several statements as one: all of them take effect, or none.
 
 use std::pin::pin;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sea_orm::{
@@ -10,6 +11,7 @@ use sea_orm::{
 
 use super::chain::{Chain, Column};
 use super::{Engine, Error, Store};
+use crate::telemetry::spans::observed;
 
 /// The most rows of one statement.
 const INSERTED_AT_ONCE: usize = 50;
@@ -35,10 +37,12 @@ pub struct Transaction {
     pub(super) engine: Engine,
     /// Whether a statement's connection broke, or nobody knows what became of it.
     lost: AtomicBool,
+    /// How a statement failed.
+    failed: OnceLock<&'static str>,
 }
 
 impl Store {
-    /// Runs the body in a transaction, commits when it is fine and rolls back when it is not. Bounded by
+    /// Runs the body in a transaction of this name, commits when it is fine and rolls back when it is not. Bounded by
     /// the store's timeout as a whole. The body does nothing but talk to the database.
     ///
     /// # Errors
@@ -46,20 +50,40 @@ impl Store {
     /// [`Error`] says otherwise.
     pub async fn transaction<T, E: From<Error>>(
         &self,
+        name: &'static str,
         body: impl AsyncFnOnce(&Transaction) -> Result<T, E>,
     ) -> Result<T, E> {
+        let failed = OnceLock::new();
+        let work = self.unobserved(&failed, body);
+        // What the body refuses is no failure of the database.
+        observed(&self.metrics, self.operation(name), |_| failed.get().copied(), work).await
+    }
+
+    async fn unobserved<T, E: From<Error>>(
+        &self,
+        failed: &OnceLock<&'static str>,
+        body: impl AsyncFnOnce(&Transaction) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let fail = |error: Error| {
+            note(failed, &error);
+            E::from(error)
+        };
         let lost = AtomicBool::new(true);
         let committing = AtomicBool::new(false);
         let work = async {
-            let transaction = self.begin().await?;
+            let transaction =
+                self.begin().await.inspect_err(|error| self.note_timeout(&self.pool, error)).map_err(fail)?;
             let outcome = body(&transaction).await;
+            if let Some(kind) = transaction.failed.get() {
+                failed.get_or_init(|| kind);
+            }
             lost.store(transaction.lost.load(Ordering::Relaxed), Ordering::Relaxed);
             match outcome {
                 Ok(value) => {
                     committing.store(true, Ordering::Relaxed);
                     let committed = transaction.inner.commit().await.map_err(Error::from);
                     lost.store(matches!(committed, Err(Error::UnknownOutcome(_))), Ordering::Relaxed);
-                    committed.map(|()| value).map_err(E::from)
+                    committed.map(|()| value).map_err(fail)
                 }
                 Err(error) => {
                     // The body's error tells more than what a failing rollback could add; the server rolls
@@ -77,9 +101,9 @@ impl Store {
         let outcome = match (&mut work).await {
             Ok(outcome) => outcome,
             Err(elapsed) if committing.load(Ordering::Relaxed) => {
-                return Err(Error::UnknownOutcome(Box::new(elapsed)).into());
+                return Err(fail(Error::UnknownOutcome(Box::new(elapsed))));
             }
-            Err(elapsed) => return Err(Error::Unavailable(Box::new(elapsed)).into()),
+            Err(elapsed) => return Err(fail(Error::Unavailable(Box::new(elapsed)))),
         };
         if !lost.load(Ordering::Relaxed) {
             guard.disarm();
@@ -94,7 +118,8 @@ impl Store {
             ..TransactionOptions::default()
         };
         let inner = self.pool.connection.begin_with_options(options).await.map_err(before_commit)?;
-        Ok(Transaction { inner, engine: self.engine, lost: AtomicBool::new(false) })
+        let (engine, lost, failed) = (self.engine, AtomicBool::new(false), OnceLock::new());
+        Ok(Transaction { inner, engine, lost, failed })
     }
 }
 
@@ -177,7 +202,15 @@ impl Transaction {
         if matches!(error, Error::UnknownOutcome(_)) {
             self.lost.store(true, Ordering::Relaxed);
         }
+        note(&self.failed, &error);
         known(error)
+    }
+}
+
+/// Remembers the first failure.
+fn note(failed: &OnceLock<&'static str>, error: &Error) {
+    if let Some(kind) = error.kind() {
+        failed.get_or_init(|| kind);
     }
 }
 

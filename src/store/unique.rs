@@ -59,7 +59,7 @@ impl Store {
     ) -> Result<Unique, Error> {
         let mut taken = Unique::default();
         for (kind, sql, values) in wanted.queries(self.engine, organization, except) {
-            taken.add(kind, &self.query(&sql, values).await?)?;
+            taken.add(kind, &self.query("member_fields_taken", &sql, values).await?)?;
         }
         Ok(taken)
     }

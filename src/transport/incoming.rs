@@ -22,6 +22,7 @@ use super::slots::Slots;
 use super::socket::Socket;
 use super::tls::Tls;
 use crate::telemetry::chain;
+use crate::telemetry::metrics::Metrics;
 
 /// How long accepting rests when the operating system has no descriptor or memory for a connection. Without
 /// a rest the loop would spin: the connection stays in the queue.
@@ -30,6 +31,8 @@ const REST: Duration = Duration::from_millis(100);
 /// What bounds the connections of a port.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
+    /// What the port is for, as metrics name it.
+    pub port: &'static str,
     /// The most connections at a time, with those in the middle of a handshake.
     pub max_connections: usize,
     /// How many bytes the client must send first.
@@ -57,8 +60,8 @@ pub struct Incoming {
 impl Incoming {
     /// The connections that a listener accepts; all with TLS, or all without.
     #[must_use]
-    pub fn new(listener: TcpListener, bounds: Bounds, tls: Option<Arc<Tls>>) -> Self {
-        let slots = Slots::new(bounds.max_connections);
+    pub fn new(listener: TcpListener, bounds: Bounds, tls: Option<Arc<Tls>>, metrics: Arc<Metrics>) -> Self {
+        let slots = Slots::new(bounds.port, bounds.max_connections, metrics);
         let closing = CancellationToken::new();
         Self { listener, bounds, tls, slots, arriving: JoinSet::new(), closing }
     }

@@ -4,13 +4,18 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use opentelemetry::KeyValue;
 use tokio_util::sync::CancellationToken;
+
+use crate::telemetry::metrics::{Gauge, Metrics};
 
 /// The places of one port. At the limit a newcomer gets the place of the oldest connection that has never
 /// authenticated: callers do so with their first call, so a flood of strangers replaces itself.
 #[derive(Debug)]
 pub(super) struct Slots {
+    port: &'static str,
     most: usize,
+    metrics: Arc<Metrics>,
     taken: Mutex<Taken>,
 }
 
@@ -41,14 +46,26 @@ pub(super) struct Slot {
 }
 
 impl Slots {
-    pub(super) fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { most, taken: Mutex::default() })
+    /// So many places for the connections to a port, as metrics name it.
+    pub(super) fn new(port: &'static str, most: usize, metrics: Arc<Metrics>) -> Arc<Self> {
+        let slots = Arc::new(Self { port, most, metrics, taken: Mutex::default() });
+        let port = move || [KeyValue::new("port", port)];
+        let most = f64::from(u32::try_from(most).unwrap_or(u32::MAX));
+        slots.metrics.observe(Gauge::ConnectionsMax, move |gauge| gauge.observe(most, &port()));
+        // The slots hold the metrics.
+        let these = Arc::downgrade(&slots);
+        slots.metrics.observe(Gauge::Connections, move |gauge| {
+            let taken = these.upgrade().map_or(0, |slots| slots.taken().number());
+            gauge.observe(f64::from(u32::try_from(taken).unwrap_or(u32::MAX)), &port());
+        });
+        slots
     }
 
     /// A place, if need be that of somebody who loses it. `None` when all have authenticated.
     pub(super) fn take(self: &Arc<Self>) -> Option<Slot> {
         let mut taken = self.taken();
-        if taken.strangers.len() + taken.known.len() >= self.most && !taken.evict() {
+        if taken.number() >= self.most && !self.evict_from(&mut taken) {
+            self.metrics.connection_refused(self.port);
             return None;
         }
         let number = taken.next;
@@ -61,7 +78,15 @@ impl Slots {
 
     /// Frees the place of the oldest stranger.
     pub(super) fn evict(&self) {
-        self.taken().evict();
+        self.evict_from(&mut self.taken());
+    }
+
+    fn evict_from(&self, taken: &mut Taken) -> bool {
+        let evicted = taken.evict();
+        if evicted {
+            self.metrics.connection_evicted(self.port);
+        }
+        evicted
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -70,6 +95,10 @@ impl Slots {
 }
 
 impl Taken {
+    fn number(&self) -> usize {
+        self.strangers.len() + self.known.len()
+    }
+
     /// Whether there was a stranger. Each connection that has authenticated is passed over once.
     fn evict(&mut self) -> bool {
         while let Some((number, oldest)) = self.strangers.pop_first() {

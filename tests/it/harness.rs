@@ -41,6 +41,8 @@ use vestibule::app::shutdown::Shutdown;
 use vestibule::clock::Clock;
 use vestibule::config::{CommandLine, Config};
 use vestibule::entropy::{Entropy, OsEntropy};
+use vestibule::telemetry::metrics::Metrics;
+use vestibule::telemetry::resource;
 
 use chaos::ChaosProxy;
 use clients::{Authorization, Clients};
@@ -275,8 +277,10 @@ async fn start_replica(
     servers: &mut JoinSet<Result<(), Box<dyn std::error::Error + Send + Sync>>>,
 ) -> (SocketAddr, SocketAddr) {
     let clock: Arc<dyn Clock> = Arc::clone(clock) as Arc<dyn Clock>;
+    let metrics = Metrics::new(resource("test", String::new()), None).unwrap();
     // Boxed: tests hold this in futures that are large enough without it.
-    let app = Box::pin(App::build(config, clock, Arc::clone(entropy))).await.expect("the server starts");
+    let app =
+        Box::pin(App::build(config, clock, Arc::clone(entropy), metrics)).await.expect("the server starts");
     let grpc = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addresses = (grpc.local_addr().unwrap(), http.local_addr().unwrap());

@@ -44,7 +44,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("sea_orm", &["store"]),
     ("sqlx", &["store"]),
     ("redis", &["kv"]),
-    ("tonic", &["pb", "transport", "api", "app"]),
+    ("tonic", &["pb", "telemetry", "transport", "api", "app"]),
+    ("opentelemetry_sdk", &["telemetry"]),
+    ("prometheus", &["telemetry"]),
+    ("tracing_opentelemetry", &["telemetry"]),
     ("tonic_types", &["api"]),
     ("prost", &["api"]),
     ("prost_types", &["api"]),
@@ -56,7 +59,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("rustls", &["transport", "callers"]),
     ("tokio_rustls", &["transport"]),
     ("webpki", &["transport"]),
-    ("tokio", &["transport", "callers", "kv", "store", "service", "api", "app"]),
+    ("tokio", &["telemetry", "transport", "callers", "kv", "store", "service", "api", "app"]),
     ("tracing_subscriber", &["telemetry", "config"]),
 ];
 

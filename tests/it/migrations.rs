@@ -10,6 +10,7 @@ use vestibule::clock::SystemClock;
 use vestibule::entropy::OsEntropy;
 use vestibule::pb;
 use vestibule::store::{CONSTRAINTS, Constraint};
+use vestibule::telemetry::metrics::Metrics;
 
 use crate::harness::database::{create_on, rows};
 use crate::harness::fixtures::{creation, organization, with_key};
@@ -276,7 +277,8 @@ async fn an_older_schema_is_refused() {
     let t = Harness::postgres().await;
     t.execute("DELETE FROM _sqlx_migrations").await;
     let clock = std::sync::Arc::new(SystemClock::new());
-    let refusal = App::build(&t.config, clock, std::sync::Arc::new(OsEntropy)).await.unwrap_err();
+    let refusal =
+        App::build(&t.config, clock, std::sync::Arc::new(OsEntropy), Metrics::unread()).await.unwrap_err();
     let cause = std::error::Error::source(&refusal).unwrap().to_string();
     assert_eq!(cause, "the database schema is at version 0, this program needs 13: run `vestibule migrate`");
 }

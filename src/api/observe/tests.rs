@@ -25,9 +25,6 @@ fn timeouts_are_read_as_the_protocol_says() {
 
 #[test]
 fn every_method_of_ours_has_a_known_path() {
-    assert!(
-        PATHS.iter().any(|path| path == "/vestibule.v1.DiscoveryService/CreateOrganization"),
-        "{PATHS:?}"
-    );
-    assert!(PATHS.iter().any(|path| path == "/grpc.health.v1.Health/Check"), "{PATHS:?}");
+    assert!(METHODS.contains("vestibule.v1.DiscoveryService/CreateOrganization"), "{METHODS:?}");
+    assert!(METHODS.contains("grpc.health.v1.Health/Check"), "{METHODS:?}");
 }

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -12,7 +13,9 @@ use redis::aio::ConnectionManager;
 use super::BucketKey;
 use crate::domain::rate::{Rate, Taken};
 use crate::kv::RedisKeeper;
-use crate::kv::redis::{nanoseconds, with_buckets};
+use crate::kv::redis::{nanoseconds, script_operation, with_buckets};
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::spans::observed;
 
 /// How long a call waits for Redis before it goes by the process' buckets.
 const TIMEOUT: Duration = Duration::from_millis(250);
@@ -20,6 +23,7 @@ const TIMEOUT: Duration = Duration::from_millis(250);
 /// Buckets beside the intermediate sessions.
 pub(super) struct RedisBuckets {
     connection: ConnectionManager,
+    metrics: Arc<Metrics>,
     prefix: String,
     script: Script,
 }
@@ -34,6 +38,7 @@ impl RedisBuckets {
     pub(super) fn beside(keeper: &RedisKeeper) -> Self {
         Self {
             connection: keeper.connection(),
+            metrics: keeper.metrics(),
             prefix: keeper.prefix("bucket"),
             script: with_buckets(include_str!("../redis/take.lua")),
         }
@@ -53,8 +58,12 @@ impl RedisBuckets {
         let key = format!("{}{}:{}", self.prefix, key.limit, URL_SAFE_NO_PAD.encode(key.subject));
         let mut invocation = self.script.key(key);
         invocation.arg(nanoseconds(rate.interval())).arg(rate.burst()).arg(wanted);
-        let answer = tokio::time::timeout(TIMEOUT, invocation.invoke_async(&mut connection)).await;
-        let (status, number): (String, u64) = answer??;
+        let asking = async {
+            let answer = tokio::time::timeout(TIMEOUT, invocation.invoke_async(&mut connection)).await;
+            Ok::<(String, u64), Box<dyn Error + Send + Sync>>(answer??)
+        };
+        let failure = |_: &Box<_>| Some("unavailable");
+        let (status, number) = observed(&self.metrics, script_operation("take"), failure, asking).await?;
         match status.as_str() {
             "empty" => Ok(Taken::Empty { retry_after: Duration::from_nanos(number) }),
             _ => Ok(Taken::Granted(u32::try_from(number)?)),

@@ -129,7 +129,7 @@ impl Service {
             let mut binding = None;
             let mut repeated = true;
             let outcome = self
-                .write(call, mint.now, async |transaction| {
+                .write("intermediate_session_exchange", call, mint.now, async |transaction| {
                     repeated = false;
                     attempt.enter(transaction, &mut binding).await
                 })

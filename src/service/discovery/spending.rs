@@ -23,6 +23,7 @@ use crate::service::admission::refusal;
 use crate::service::error::Error;
 use crate::store::Receipt;
 use crate::telemetry::chain;
+use crate::telemetry::metrics::{Decider, Limit, Transition};
 
 /// How long a call waits for the keeper to hand out a token. A caller is told soon that it is away.
 const CLAIM_TIMEOUT: Duration = Duration::from_secs(2);
@@ -88,6 +89,19 @@ pub(super) enum Outcome {
     Unknown,
 }
 
+impl Outcome {
+    /// What it is for the token. `None`: nobody knows yet.
+    fn transition(&self) -> Option<Transition> {
+        match self {
+            Self::Spent => Some(Transition::Spent),
+            Self::Bound(_) => Some(Transition::Bound),
+            Self::Untouched => Some(Transition::Released),
+            Self::Failed => Some(Transition::Failed),
+            Self::AskReceipt { .. } | Self::Unknown => None,
+        }
+    }
+}
+
 impl Service {
     /// Claims a token.
     ///
@@ -108,10 +122,17 @@ impl Service {
         };
         let outcome = tokio::time::timeout(CLAIM_TIMEOUT, claiming).await;
         match outcome.unwrap_or_else(|elapsed| Err(kv::Error::Unavailable(Box::new(elapsed)))) {
-            Ok(Claim::Claimed(person)) => Ok(Held { token, claim, lease_ends, person }),
+            Ok(Claim::Claimed(person)) => {
+                parts.metrics.token(Transition::Claimed);
+                Ok(Held { token, claim, lease_ends, person })
+            }
             Ok(Claim::Absent) => Err(Error::intermediate_session_not_found()),
-            Ok(Claim::InUse { retry_after }) => Err(Error::in_use(retry_after)),
+            Ok(Claim::InUse { retry_after }) => {
+                parts.metrics.race_lost(Decider::Claim);
+                Err(Error::in_use(retry_after))
+            }
             Ok(Claim::Limited { retry_after }) => {
+                parts.metrics.call_limited(Limit::FailedSpends);
                 let message = "too many attempts with this token have failed";
                 Err(Error::Limited { message, retry_after })
             }
@@ -147,6 +168,11 @@ impl Service {
             },
             other => (other, None),
         };
+        if refusal.is_some() && matches!(outcome, Outcome::Spent | Outcome::Bound(_)) {
+            self.parts.metrics.race_lost(Decider::Receipt);
+        } else if let Some(transition) = outcome.transition() {
+            self.parts.metrics.token(transition);
+        }
         let keeper = &self.parts.keeper;
         let finish = || async {
             match &outcome {

@@ -29,7 +29,7 @@ fn limits(calls: Rate) -> (Arc<Hand>, Limits) {
     let hand = Arc::new(Hand::default());
     let clock = Arc::clone(&hand) as Arc<dyn Clock>;
     let buckets = Buckets::in_process(Arc::clone(&clock));
-    (hand, Limits::new(clock, buckets, calls, Rate::per_minute(1)))
+    (hand, Limits::new(clock, Metrics::unread(), buckets, calls, Rate::per_minute(1)))
 }
 
 fn caller(name: &str, calls_per_second: Option<u32>) -> Caller {

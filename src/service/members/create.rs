@@ -66,7 +66,7 @@ impl Service {
         };
         let mut members = Vec::new();
         let outcome = self
-            .write(call, mint.now, async |transaction| {
+            .write("members_create", call, mint.now, async |transaction| {
                 // Two batches of the same members in different orders would wait for each other.
                 let lock = if is_batch { Lock::Change } else { Lock::Refer };
                 let organization = hold_organization(transaction, &name, lock).await?;

@@ -24,7 +24,7 @@ impl Service {
         let mint = Mint::new(&*self.parts.clock, &*self.parts.entropy);
         let event_id = mint.id();
         let deleted = self
-            .write(call, mint.now, async |transaction| {
+            .write("member_delete", call, mint.now, async |transaction| {
                 let MemberAnswer { member: before, organization } =
                     target.hold(transaction, Lock::Change).await?;
                 let after = Member { status: MemberStatus::Deleted, ..before.clone() };

@@ -16,7 +16,7 @@ impl Service {
         call: &Call,
         target: &MemberTarget,
     ) -> Result<MemberAnswer, Error> {
-        self.change_member(call, target, |member| {
+        self.change_member("member_delete_mfa_phone_number", call, target, |member| {
             if member.mfa_phone_number.is_none() {
                 let message = "the member has no phone number";
                 return Err(Error::NotFound { reason: Reason::MemberPhoneNumberNotFound, message });

@@ -57,7 +57,7 @@ impl Service {
         let environment = self.parts.issuer.environment;
         for _ in 0..ATTEMPTS {
             let outcome = self
-                .write(call, mint.now, async |transaction| {
+                .write("member_invite", call, mint.now, async |transaction| {
                     let (answer, invited_by) = invite(transaction, &mint, &command).await?;
                     let invited_by = invited_by.map(|invited_by| invited_by.text(environment));
                     let event = event(&mint, call, &command, &answer.member, invited_by);

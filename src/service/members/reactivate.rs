@@ -22,7 +22,7 @@ impl Service {
         let mint = Mint::new(&*self.parts.clock, &*self.parts.entropy);
         let event_id = mint.id();
         let outcome = self
-            .write(call, mint.now, async |transaction| {
+            .write("member_reactivate", call, mint.now, async |transaction| {
                 let MemberAnswer { member: before, organization } =
                     target.hold_any(transaction, Lock::Refer).await?;
                 refuse_unfit(&before)?;

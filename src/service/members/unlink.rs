@@ -34,7 +34,7 @@ impl Service {
             command.email_id.is_none_or(|id| id == retired.email_id)
                 && command.email_address.as_ref().is_none_or(|address| *address == retired.email_address)
         };
-        self.change_member(call, &command.target, |member| {
+        self.change_member("member_unlink_email", call, &command.target, |member| {
             if !member.retired_email_addresses.iter().any(meant) {
                 let message = "the member has no such retired address";
                 return Err(Error::NotFound { reason: Reason::EmailNotFound, message });

@@ -35,7 +35,7 @@ impl Service {
         let lock = if update.concerns_roles() { Lock::Change } else { Lock::Refer };
         let mut written = Vec::new();
         let outcome = self
-            .write(call, mint.now, async |transaction| {
+            .write("member_update", call, mint.now, async |transaction| {
                 let MemberAnswer { member: before, organization } = target.hold(transaction, lock).await?;
                 let (after, changed) = update.clone().apply(&before, mint.id(), mint.now).map_err(refusal)?;
                 if changed.is_empty() {

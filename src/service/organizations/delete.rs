@@ -22,7 +22,7 @@ impl Service {
         let mint = Mint::new(&*self.parts.clock, &*self.parts.entropy);
         let event_id = mint.id();
         let deleted = self
-            .write(call, mint.now, async |transaction| {
+            .write("organization_delete", call, mint.now, async |transaction| {
                 let organization = target.hold(transaction, Lock::Delete).await?;
                 transaction.organization_delete(organization.id, mint.now).await?;
                 let event =

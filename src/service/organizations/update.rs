@@ -42,7 +42,7 @@ impl Service {
         // What the database refuses is looked at afterwards.
         let mut refused = None;
         let outcome = self
-            .write(call, mint.now, async |transaction| {
+            .write("organization_update", call, mint.now, async |transaction| {
                 let before = command.target.hold(transaction, Lock::Change).await?;
                 let (after, changed) =
                     command.update.clone().apply(&before, mint.now).map_err(Error::Invalid)?;

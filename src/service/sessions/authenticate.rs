@@ -100,7 +100,7 @@ impl Service {
     ) -> Result<FoundSession, Error> {
         let mut changed = None;
         let outcome = self
-            .write(call, now, async |transaction| {
+            .write("session_update", call, now, async |transaction| {
                 let mut found = alive(transaction.session_hold(key).await?, now)?;
                 // Who is not permitted changes nothing.
                 self.authorize(&found, command.authorization_check.as_ref())?;

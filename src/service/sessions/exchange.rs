@@ -19,6 +19,7 @@ use crate::service::login::{self, Login};
 use crate::service::mint::Mint;
 use crate::service::write::Failure;
 use crate::store::{FoundSession, Purchase, SessionKey, Transaction};
+use crate::telemetry::metrics::Transition;
 use crate::tokens::opaque::IntermediateToken;
 
 /// From which session to which organization.
@@ -84,16 +85,18 @@ impl Service {
         let switch = Switch { call, command: &command, from: &from, mint, nonce, token_hash: token.hash() };
         let (mut owing, mut entered) = (None, None);
         let outcome = self
-            .write(call, mint.now, async |transaction| match switch.enter(transaction).await? {
-                Ok(found) => {
-                    let kept = Kept { session: found.session.id, nonce };
-                    entered = Some(found);
-                    Ok(kept)
-                }
-                Err(unfinished) => {
-                    owing = Some(unfinished);
-                    // Takes the idempotency key back: what is owed may be there the next time.
-                    Err(Error::concurrent().into())
+            .write("session_exchange", call, mint.now, async |transaction| {
+                match switch.enter(transaction).await? {
+                    Ok(found) => {
+                        let kept = Kept { session: found.session.id, nonce };
+                        entered = Some(found);
+                        Ok(kept)
+                    }
+                    Err(unfinished) => {
+                        owing = Some(unfinished);
+                        // Takes the idempotency key back: what is owed may be there the next time.
+                        Err(Error::concurrent().into())
+                    }
                 }
             })
             .await;
@@ -116,6 +119,7 @@ impl Service {
         let Owing { organization, member, owed, evidence } = owing;
         let token = IntermediateToken::generate(&*self.parts.entropy);
         let kept = self.parts.keeper.insert(token.hash(), evidence, Some(organization.id)).await?;
+        self.parts.metrics.token(Transition::Created);
         let outcome = Err(Unfinished { owed, token, token_expires_at: kept.expires_at });
         Ok(Exchanged { organization, member, outcome })
     }

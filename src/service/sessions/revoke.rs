@@ -35,7 +35,7 @@ impl Service {
         };
         let event_id = mint.id();
         let revoked = self
-            .write(call, mint.now, async |transaction| {
+            .write("session_revoke", call, mint.now, async |transaction| {
                 let ended = transaction.session_end(key, mint.now).await?;
                 if let Some((session, member, organization)) = ended {
                     let event = Event::new(event_id, EventType::SessionRevoked, organization, call, mint.now);
@@ -56,7 +56,7 @@ impl Service {
     async fn revoke_sessions(&self, call: &Call, member: MemberId, mint: &Mint<'_>) -> Result<(), Error> {
         let event_id = mint.id();
         let revoked = self
-            .write(call, mint.now, async |transaction| {
+            .write("member_sessions_revoke", call, mint.now, async |transaction| {
                 // Held, so that a login that is under way is either ended here or begins afterwards.
                 let Some(organization) = transaction.member_hold_anywhere(member).await? else {
                     return Ok(());

@@ -70,7 +70,7 @@ impl Keys {
         let spare = self.make(rotation.following(&[], now + MIN_LEAD)).await?;
         self.tools
             .store
-            .transaction(async |transaction| {
+            .transaction("signing_key_rotate", async |transaction| {
                 for _ in 0..ATTEMPTS {
                     let keys = held(transaction).await?;
                     let signing = rotation.signing(&keys, now).copied();
@@ -104,7 +104,7 @@ impl Keys {
         let spare = self.make(same.following(&[], now)).await?;
         self.tools
             .store
-            .transaction(async |transaction| {
+            .transaction("signing_key_revoke", async |transaction| {
                 let keys = held(transaction).await?;
                 let key = keys.iter().find(|key| key.id == id).ok_or(ChangeError::Unknown)?;
                 if let Some(at) = key.revoked_at {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use time::OffsetDateTime;
 
@@ -15,6 +16,8 @@ use crate::tokens::sealing::SealingKey;
 /// Every key that was read at one moment. What each is good for follows from the time.
 #[derive(Debug, Default)]
 pub struct KeyRing {
+    /// When that was, by the monotonic clock.
+    read_at: Duration,
     lives: Vec<KeyLife>,
     /// Those that are not revoked.
     keys: HashMap<KeyId, Arc<SigningKey>>,
@@ -28,8 +31,9 @@ impl KeyRing {
         sealed: &[SealedKey],
         sealing_key: &SealingKey,
         environment: Environment,
+        read_at: Duration,
     ) -> (Self, Result<(), KeyError>) {
-        let mut ring = Self::default();
+        let mut ring = Self { read_at, ..Self::default() };
         let mut outcome = Ok(());
         for key in sealed {
             let Some(life) = life(key) else {
@@ -51,6 +55,10 @@ impl KeyRing {
             ring.lives.push(life);
         }
         (ring, outcome)
+    }
+
+    pub(super) fn read_at(&self) -> Duration {
+        self.read_at
     }
 
     pub(super) fn lives(&self) -> &[KeyLife] {

@@ -9,6 +9,7 @@ use crate::domain::reason::Reason;
 use crate::entropy::OsEntropy;
 use crate::service::error::Error;
 use crate::store::{Transaction, open_sqlite};
+use crate::telemetry::metrics::Metrics;
 use crate::tokens::jwt::UnverifiedJwt;
 
 const ROTATION: Rotation = Rotation {
@@ -53,7 +54,9 @@ impl Deployment {
 
     /// What one replica knows.
     async fn replica(&self) -> Keys {
-        let store = open_sqlite(&self.folder.join("keys.sqlite"), Duration::from_secs(10)).await.unwrap();
+        let metrics = Metrics::unread();
+        let store =
+            open_sqlite(&self.folder.join("keys.sqlite"), Duration::from_secs(10), metrics).await.unwrap();
         let tools = KeyTools {
             store,
             sealing_key: self.sealing_key.clone(),
@@ -148,7 +151,7 @@ async fn a_key_that_does_not_open_hides_no_other() {
     // That the key was revoked is known all the same.
     let now = deployment.clock.now();
     let revoke = async |transaction: &Transaction| transaction.signing_key_revoke(first, now).await;
-    one.tools.store.transaction(revoke).await.unwrap();
+    one.tools.store.transaction("signing_key_revoke", revoke).await.unwrap();
     assert!(matches!(other.refresh().await, Err(LoadError::Key(_))));
     assert!(other.ring().key(first).is_none());
 }

@@ -35,7 +35,9 @@ impl Store {
         let search = Search { engine: self.engine, filters, every, deleted };
         let wanted = room(page) + 1;
         let (sql, values) = search.walk(organizations, page);
-        let ids = self.search_ids(&format!("{sql} ORDER BY id DESC LIMIT {wanted}"), values).await?;
+        let ids = self
+            .search_ids("members_search", &format!("{sql} ORDER BY id DESC LIMIT {wanted}"), values)
+            .await?;
         let total = self.members_total(search, organizations, page).await?;
         Ok(FoundIds::page(ids, page, total))
     }

@@ -49,7 +49,9 @@ impl Store {
     async fn organizations_walk(&self, search: Search<'_>, page: Page) -> Result<Option<FoundIds>, Error> {
         let wanted = room(page) + 1;
         let (sql, values) = search.walk(page, search.bound(wanted));
-        let ids = self.search_ids(&format!("{sql} ORDER BY id DESC LIMIT {wanted}"), values).await?;
+        let ids = self
+            .search_ids("organizations_search", &format!("{sql} ORDER BY id DESC LIMIT {wanted}"), values)
+            .await?;
         if ids.len() < wanted && search.gathers() {
             return Ok(None);
         }
@@ -71,7 +73,7 @@ impl Store {
 
     async fn organizations_gather(&self, search: Search<'_>, page: Page) -> Result<FoundIds, Error> {
         let (sql, values) = search.gather(page, room(page) + 1);
-        let rows = self.search(&sql, values).await?;
+        let rows = self.search("organizations_search", &sql, values).await?;
         let total = match (page.position, rows.first()) {
             (Some(position), _) => position.total,
             (None, None) => Some(0),

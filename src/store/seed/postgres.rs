@@ -19,6 +19,7 @@ use super::batch::{Batch, TABLES, Table};
 use crate::domain::seed::{Refused, Seeded};
 use crate::store::connect::{connect_postgres, postgres_options};
 use crate::telemetry::chain;
+use crate::telemetry::metrics::Metrics;
 
 /// How many rows are made before they are encoded.
 const BATCH: usize = 2_000;
@@ -82,7 +83,7 @@ pub async fn seed_postgres(
     rows: impl Iterator<Item = Result<Seeded, Refused>> + Send + 'static,
 ) -> Result<u64, SeedError> {
     // Refuses a schema that is too old.
-    connect_postgres(url, 1, LOOK_TIMEOUT).await?.close().await;
+    connect_postgres(url, 1, LOOK_TIMEOUT, Metrics::unread()).await?.close().await;
     // Statements that take minutes are no news here.
     let options = postgres_options(url)?.disable_statement_logging();
     let mut connection = PgConnection::connect_with(&options).await?;

@@ -26,7 +26,7 @@ impl Store {
         rows: impl Iterator<Item = Result<Seeded, Refused>>,
     ) -> Result<u64, SeedError> {
         let sql = "SELECT EXISTS (SELECT 1 FROM organizations) AS filled";
-        if let Some(row) = self.query_one(sql, Vec::new()).await?
+        if let Some(row) = self.query_one("seed", sql, Vec::new()).await?
             && column::<bool>(&row, "filled")?
         {
             return Err(SeedError::NotEmpty);

@@ -129,7 +129,7 @@ impl Store {
         let (_, mut values) = key.condition();
         values.push(member.as_ref().map(|member| member.stamp.to_string()).into());
         values.push(organization.as_ref().map(|organization| organization.stamp.to_string()).into());
-        let Some(row) = self.query_one(statement(key), values).await? else {
+        let Some(row) = self.query_one("session_find", statement(key), values).await? else {
             return Ok(None);
         };
         let is_new = member.is_none() || organization.is_none();

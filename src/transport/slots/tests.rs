@@ -1,6 +1,7 @@
 use std::sync::atomic::Ordering;
 
 use super::{Slot, Slots};
+use crate::telemetry::metrics::Metrics;
 
 fn authenticate(slot: &Slot) {
     slot.authenticated.store(true, Ordering::Relaxed);
@@ -8,7 +9,7 @@ fn authenticate(slot: &Slot) {
 
 #[test]
 fn the_oldest_stranger_goes() {
-    let slots = Slots::new(3);
+    let slots = Slots::new("grpc", 3, Metrics::unread());
     let [known, old, young] = [(); 3].map(|()| slots.take().unwrap());
     authenticate(&known);
     let newcomer = slots.take().unwrap();
@@ -22,7 +23,7 @@ fn the_oldest_stranger_goes() {
 
 #[test]
 fn who_has_authenticated_keeps_the_place() {
-    let slots = Slots::new(2);
+    let slots = Slots::new("grpc", 2, Metrics::unread());
     let [one, other] = [(); 2].map(|()| slots.take().unwrap());
     authenticate(&one);
     authenticate(&other);

@@ -99,8 +99,8 @@ async fn lines_tell_who_called() {
     let answered = |code: &'static str| {
         move |line: &serde_json::Value| line["message"] == "answered" && line["code"] == code
     };
-    assert_eq!(program.line(answered("Ok")).await["span"]["caller"], "ada");
-    assert_eq!(program.line(answered("Unauthenticated")).await["span"].get("caller"), None);
+    assert_eq!(program.line(answered("OK")).await["span"]["caller"], "ada");
+    assert_eq!(program.line(answered("UNAUTHENTICATED")).await["span"].get("caller"), None);
     let told = program.line(|line| line["message"] == "nobody knows who calls").await;
     assert_eq!(told["problem"], "missing");
 }

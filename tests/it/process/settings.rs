@@ -88,6 +88,7 @@ async fn the_environment_sets_what_flags_set_and_flags_win() {
     folder.file("tls.crt", &server.certificate);
     folder.file("tls.key", &server.key);
     folder.file("ca.crt", &authority.certificate);
+    folder.file("headers", "authorization: Bearer of-the-collector");
     let values = [
         ("listen-address", "127.0.0.1:1234"),
         ("http-address", "[::1]:4321"),
@@ -110,6 +111,11 @@ async fn the_environment_sets_what_flags_set_and_flags_win() {
         ("drain-timeout", "11s"),
         ("log-format", "json"),
         ("log-filter", "warn"),
+        ("otlp-endpoint", "https://collector.example:4317"),
+        ("otlp-ca-file", "ca.crt"),
+        ("otlp-headers-file", "headers"),
+        ("otlp-metrics-interval", "13s"),
+        ("trace-sample-ratio", "0.25"),
         ("caller-rate", "100"),
         ("caller-burst", "1000"),
         ("vouches-per-minute", "3"),

@@ -17,6 +17,7 @@ use vestibule::clock::Clock;
 use vestibule::domain::jwt_algorithm::JwtAlgorithm;
 use vestibule::entropy::{Entropy, OsEntropy};
 use vestibule::pb;
+use vestibule::telemetry::metrics::Metrics;
 
 use crate::harness::database::rows;
 use crate::harness::fixtures::{creation, factor, magic_link, oauth};
@@ -260,7 +261,9 @@ async fn replicas_that_start_together_agree() {
         let mut starting = JoinSet::new();
         for _ in 0..6 {
             let (config, clock) = (setup.config.clone(), Arc::clone(&setup.clock) as Arc<dyn Clock>);
-            starting.spawn(async move { App::build(&config, clock, Arc::new(OsEntropy)).await.unwrap() });
+            starting.spawn(async move {
+                App::build(&config, clock, Arc::new(OsEntropy), Metrics::unread()).await.unwrap()
+            });
         }
         let started = starting.join_all().await;
         assert_eq!(started.len(), 6);
@@ -290,7 +293,9 @@ async fn replicas_that_start_together_share_a_sealing_key() {
         for _ in 0..4 {
             let (config, clock) = (setup.config.clone(), Arc::clone(&setup.clock) as Arc<dyn Clock>);
             starting.spawn(async move {
-                let error = App::build(&config, clock, Arc::new(OsEntropy)).await.expect_err("no database");
+                let error = App::build(&config, clock, Arc::new(OsEntropy), Metrics::unread())
+                    .await
+                    .expect_err("no database");
                 (config.data_dir, error)
             });
         }
@@ -346,7 +351,9 @@ async fn the_wrong_sealing_key_is_refused_in_words(mut t: Harness) {
 /// What a server that does not start says, with its causes.
 async fn refused_start(t: &Harness, config: &vestibule::config::Config) -> String {
     let clock = Arc::clone(&t.clock) as Arc<dyn Clock>;
-    let error = App::build(config, clock, Arc::new(OsEntropy)).await.expect_err("it does not start");
+    let error = App::build(config, clock, Arc::new(OsEntropy), Metrics::unread())
+        .await
+        .expect_err("it does not start");
     let mut words = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

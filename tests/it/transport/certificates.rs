@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 use tonic::transport::server::Connected as _;
 use vestibule::clock::SystemClock;
 use vestibule::config::transport::TlsFiles;
+use vestibule::telemetry::metrics::Metrics;
 use vestibule::transport::incoming::{Bounds, Incoming};
 use vestibule::transport::peer::ClientCertificate;
 use vestibule::transport::tls::Tls;
@@ -17,6 +18,7 @@ use crate::harness::program::Folder;
 
 /// What bounds the connections of tests that are about something else.
 pub(super) const BOUNDS: Bounds = Bounds {
+    port: "grpc",
     max_connections: 100,
     preface: 24,
     handshake_timeout: PATIENCE,
@@ -39,7 +41,7 @@ async fn names_arrive() {
     write(&folder, &authority.server());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let mut incoming = Incoming::new(listener, BOUNDS, Some(tls(&folder, &clients)));
+    let mut incoming = Incoming::new(listener, BOUNDS, Some(tls(&folder, &clients)), Metrics::unread());
     let names = |dns_names: &[&str], uris: &[&str]| {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         Some(ClientCertificate { dns_names: owned(dns_names), uris: owned(uris) })

@@ -8,6 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tonic::transport::server::Connected as _;
+use vestibule::telemetry::metrics::Metrics;
 use vestibule::transport::incoming::{Bounds, Incoming};
 
 use super::certificates::BOUNDS;
@@ -32,7 +33,8 @@ async fn open(address: SocketAddr, count: usize, says: &[u8]) -> Vec<TcpStream> 
 async fn echo(servers: &mut JoinSet<()>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let mut incoming = Incoming::new(listener, Bounds { max_connections: 2, ..BOUNDS }, None);
+    let mut incoming =
+        Incoming::new(listener, Bounds { max_connections: 2, ..BOUNDS }, None, Metrics::unread());
     servers.spawn(async move {
         let mut connections = JoinSet::new();
         loop {

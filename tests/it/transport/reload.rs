@@ -2,6 +2,7 @@
 
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use vestibule::telemetry::metrics::Metrics;
 use vestibule::transport::incoming::Incoming;
 
 use super::certificates::{BOUNDS, tls};
@@ -31,7 +32,7 @@ async fn broken_files_change_nothing() {
     let tls = tls(&folder, &clients);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let mut incoming = Incoming::new(listener, BOUNDS, Some(tls.clone()));
+    let mut incoming = Incoming::new(listener, BOUNDS, Some(tls.clone()), Metrics::unread());
     let mut serving = JoinSet::new();
     serving.spawn(async move {
         loop {

@@ -1,0 +1,138 @@
+//! OTLP over gRPC to a collector.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry_otlp::{
+    ExporterBuildError, LogExporter, MetricExporter, SpanExporter, WithExportConfig, WithTonicConfig,
+};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::logs::SdkLoggerProvider;
+use opentelemetry_sdk::metrics::PeriodicReader;
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use tonic::metadata::MetadataMap;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+
+use super::TelemetryError;
+use crate::config::telemetry::TelemetryConfig;
+
+/// How long the collector may take for one batch. Meanwhile others queue up, and then are dropped.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long it may take to connect to it.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A collector. Connected when something is sent, again and again.
+pub(super) struct Collector {
+    channel: Channel,
+    metadata: MetadataMap,
+}
+
+impl Collector {
+    /// The collector of the settings, if there is one.
+    pub(super) fn open(config: &TelemetryConfig) -> Result<Option<Self>, TelemetryError> {
+        let Some(endpoint) = config.collector() else {
+            return Ok(None);
+        };
+        let mut channel = Endpoint::from_shared(endpoint.to_owned())?
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(EXPORT_TIMEOUT)
+            .http2_keep_alive_interval(Duration::from_secs(30))
+            .user_agent(concat!("vestibule/", env!("CARGO_PKG_VERSION")))?;
+        if endpoint.starts_with("https:") {
+            let tls = match read("otlp-ca-file", config.otlp_ca_file.as_ref())? {
+                Some(pem) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)),
+                None => ClientTlsConfig::new().with_webpki_roots(),
+            };
+            channel = channel.tls_config(tls)?;
+        }
+        let headers = read("otlp-headers-file", config.otlp_headers_file.as_ref())?;
+        let metadata = metadata(headers.as_deref().unwrap_or_default())?;
+        Ok(Some(Self { channel: channel.connect_lazy(), metadata }))
+    }
+
+    /// Sends spans. `ratio` is the part of the calls that is traced, unless their callers have decided.
+    pub(super) fn traces(&self, resource: Resource, ratio: f64) -> Result<SdkTracerProvider, TelemetryError> {
+        let exporter = self.sent_by(SpanExporter::builder().with_tonic()).build().map_err(setup)?;
+        Ok(SdkTracerProvider::builder()
+            .with_resource(resource)
+            .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(ratio))))
+            .with_batch_exporter(exporter)
+            .build())
+    }
+
+    /// Sends what is logged.
+    pub(super) fn logs(&self, resource: Resource) -> Result<SdkLoggerProvider, TelemetryError> {
+        let exporter = self.sent_by(LogExporter::builder().with_tonic()).build().map_err(setup)?;
+        Ok(SdkLoggerProvider::builder().with_resource(resource).with_batch_exporter(exporter).build())
+    }
+
+    /// Sends metrics, in this interval.
+    pub(super) fn metrics(
+        &self,
+        interval: Duration,
+    ) -> Result<PeriodicReader<MetricExporter>, TelemetryError> {
+        let exporter = self.sent_by(MetricExporter::builder().with_tonic()).build().map_err(setup)?;
+        Ok(PeriodicReader::builder(exporter).with_interval(interval).build())
+    }
+
+    /// All share one connection.
+    fn sent_by<B: WithTonicConfig + WithExportConfig>(&self, builder: B) -> B {
+        builder
+            .with_channel(self.channel.clone())
+            .with_metadata(self.metadata.clone())
+            .with_timeout(EXPORT_TIMEOUT)
+    }
+}
+
+fn setup(error: ExporterBuildError) -> TelemetryError {
+    TelemetryError::Setup(Box::new(error))
+}
+
+/// The file of a setting, if it names one.
+fn read(setting: &'static str, path: Option<&PathBuf>) -> Result<Option<String>, TelemetryError> {
+    // An empty variable is how some orchestrators say that there is none.
+    let Some(path) = path.filter(|path| !path.as_os_str().is_empty()) else {
+        return Ok(None);
+    };
+    fs::read_to_string(path).map(Some).map_err(|source| TelemetryError::File {
+        setting,
+        path: path.clone(),
+        source,
+    })
+}
+
+/// Reads `name: value` lines.
+fn metadata(text: &str) -> Result<MetadataMap, TelemetryError> {
+    let mut headers = HeaderMap::new();
+    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let header = line.split_once(':').and_then(|(name, value)| {
+            let name = HeaderName::from_bytes(name.trim().to_ascii_lowercase().as_bytes()).ok()?;
+            let mut value = HeaderValue::from_str(value.trim()).ok()?;
+            value.set_sensitive(true);
+            Some((name, value))
+        });
+        let (name, value) = header.ok_or(TelemetryError::Header { line: index + 1 })?;
+        headers.append(name, value);
+    }
+    Ok(MetadataMap::from_headers(headers))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_lines_of_names_and_values() {
+        let read = metadata("Authorization: Bearer a:b\n\n  x-tenant :7\n").unwrap();
+        assert_eq!(read.get("authorization").unwrap().to_str().unwrap(), "Bearer a:b");
+        assert_eq!((read.get("x-tenant").unwrap().to_str().unwrap(), read.len()), ("7", 2));
+        assert!(!format!("{read:?}").contains("a:b"), "{read:?}");
+        for bad in ["secret", "\nna me: secret", "name: sec\u{1}ret"] {
+            let error = metadata(bad).unwrap_err().to_string();
+            assert!(!error.contains("ret"), "{error}");
+        }
+    }
+}

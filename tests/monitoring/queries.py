@@ -15,13 +15,14 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from expressions import Expression, alerts, dashboard_expressions, documented, rule_expressions, substituted
+from expressions import Expression, Metric, alerts, dashboard_expressions, documented, rule_expressions, substituted
 
 # Part of a query: why there may be no answer.
 MAY_BE_EMPTY = {
     r"rpc_response_status_code=~": "nothing has failed by the service's fault",
     r'rpc_response_status_code!="OK"': "no call was refused",
     r'error_type!=""': "neither the database nor Redis has failed",
+    r"error_type=~": "neither the database nor Redis has failed",
     r"vestibule_issuer_keys_age_seconds": "the callers file names no issuer",
     r"namespace_job:vestibule_calls_faulty": "nothing has failed by the service's fault",
 }
@@ -91,6 +92,21 @@ def listed(url: str, jobs: set[str]) -> bool:
     return scraped <= known and not missing
 
 
+def labelled(url: str, jobs: set[str]) -> bool:
+    """Whether docs/metrics.md lists the labels that there are. What the scrape adds is what `up` has."""
+    fine = True
+    for metric in [Metric("up", "gauge", frozenset(), ""), *documented()]:
+        selector = f'{{__name__=~"{"|".join(metric.series())}", job=~"{alternatives(jobs)}"}}'
+        found = set().union(*get(url, "series", **{"match[]": selector})) - {"__name__", "le"}
+        if metric.name == "up":
+            added = found
+        # Deployments add resource attributes of their own.
+        elif metric.name != "target_info" and found - added - metric.labels:
+            print(f"UNKNOWN {metric.name}: docs/metrics.md does not list {sorted(found - added - metric.labels)}")
+            fine = False
+    return fine
+
+
 def main(url: str, rate_interval: str = "1m") -> int:
     """Asks everything."""
     targets = [series["metric"] for series in get(url, "query", query="vestibule_calls_max")["result"]]
@@ -102,7 +118,7 @@ def main(url: str, rate_interval: str = "1m") -> int:
     names = {rule["alert"] for rule in alerts()}
     outcomes = [ask(url, substituted(asked, rate_interval, **variables)) for asked in dashboard_expressions()]
     outcomes += [(alert if asked.where in names else ask)(url, asked) for asked in rule_expressions()]
-    outcomes.append(listed(url, jobs))
+    outcomes += [listed(url, jobs), labelled(url, jobs)]
     print(f"{outcomes.count(True)} of {len(outcomes)} are fine")
     return 0 if all(outcomes) else 1
 

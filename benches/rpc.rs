@@ -25,6 +25,7 @@ mod supervised;
 #[path = "rpc/control.rs"]
 mod control;
 #[path = "rpc/load.rs"]
+#[expect(dead_code, reason = "another benchmark calls more")]
 mod load;
 #[path = "rpc/server.rs"]
 mod server;

@@ -138,7 +138,8 @@ impl Api {
         header_timeout: Duration,
         shutdown: impl Future<Output = ()>,
     ) {
-        let pages = Pages { service: self.service, metrics: self.metrics, readiness };
+        let pages =
+            Pages { service: self.service, metrics: self.metrics, readiness, reading: Arc::default() };
         http::serve(incoming, pages, header_timeout, shutdown).await;
     }
 

@@ -4,9 +4,11 @@ use std::error::Error as StdError;
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser as _;
 use opentelemetry_sdk::Resource;
+use tokio::runtime::Runtime;
 use tokio_util::task::TaskTracker;
 use vestibule::app::files::{self, Files};
 use vestibule::app::healthcheck::healthcheck;
@@ -22,10 +24,24 @@ use vestibule::telemetry::{self, Telemetry, chain};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// How long the collector may take for what is left when the program ends.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The same when something went wrong, or the end is wanted at once.
+const FAILURE_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+
 type Outcome = Result<ExitCode, Box<dyn StdError + Send + Sync>>;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
+    #[expect(clippy::expect_used, reason = "nothing can be done, or logged, without threads")]
+    let runtime = Runtime::new().expect("threads for the program");
+    let code = runtime.block_on(vestibule());
+    // What hangs, a file system perhaps, does not hold up the end.
+    runtime.shutdown_background();
+    code
+}
+
+async fn vestibule() -> ExitCode {
     let CommandLine { command, config } = CommandLine::parse();
     let command = command.unwrap_or(Command::Serve);
     // The library that TLS connections use; a second installation changes nothing.
@@ -44,12 +60,13 @@ async fn main() -> ExitCode {
         }
         Err(error) => (None, Err(error.into())),
     };
+    let flush = if outcome.is_ok() { FLUSH_TIMEOUT } else { FAILURE_FLUSH_TIMEOUT };
     let code = outcome.unwrap_or_else(|error| {
         tracing::error!(error = chain(&*error), "vestibule stops");
         ExitCode::FAILURE
     });
     if let Some(telemetry) = telemetry {
-        telemetry.stop().await;
+        telemetry.stop(flush).await;
     }
     code
 }

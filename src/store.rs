@@ -31,12 +31,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::error::Elapsed;
+
 use crate::telemetry::chain;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::spans::{Operation, observed};
 use sea_orm::{
-    ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, QueryResult, RuntimeErr, Statement,
-    TransactionTrait as _, Value,
+    ConnAcquireErr, ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, QueryResult, RuntimeErr,
+    Statement, TransactionTrait as _, Value,
 };
 
 pub use admins::Admins;
@@ -195,11 +197,7 @@ impl Store {
         values: Vec<Value>,
     ) -> Result<Vec<QueryResult>, Error> {
         let statement = self.engine.statement(sql, values);
-        match self.bounded(name, &self.pool, self.pool.connection.query_all_raw(statement)).await {
-            // Nothing is written by a read, so nothing about it is unknown.
-            Err(Error::UnknownOutcome(source)) => Err(Error::Unavailable(source)),
-            other => other,
-        }
+        self.bounded(name, &self.pool, nothing_written, self.pool.connection.query_all_raw(statement)).await
     }
 
     /// Reads at most one row.
@@ -215,7 +213,9 @@ impl Store {
     /// Runs one writing statement and tells how many rows it touched.
     async fn execute(&self, name: &'static str, sql: &str, values: Vec<Value>) -> Result<u64, Error> {
         let statement = self.engine.statement(sql, values);
-        let executed = self.bounded(name, &self.pool, self.pool.connection.execute_raw(statement)).await?;
+        let executed = self
+            .bounded(name, &self.pool, |error| error, self.pool.connection.execute_raw(statement))
+            .await?;
         Ok(executed.rows_affected())
     }
 
@@ -241,33 +241,32 @@ impl Store {
             transaction.execute_raw(self.engine.statement(&sql, values)).await?;
             transaction.rollback().await
         };
-        match self.bounded(name, &self.pool, rehearsal).await {
-            Err(Error::UnknownOutcome(source)) => Err(Error::Unavailable(source)),
-            other => other,
-        }
+        self.bounded(name, &self.pool, nothing_written, rehearsal).await
     }
 
+    /// Does what `known` says with the errors: what they mean for this work.
     async fn bounded<T>(
         &self,
         name: &'static str,
         pool: &Pool,
+        known: impl Fn(Error) -> Error,
         work: impl Future<Output = Result<T, DbErr>>,
     ) -> Result<T, Error> {
-        let bounded = self.bounded_unobserved(pool, work);
+        let bounded = async { self.bounded_unobserved(pool, work).await.map_err(known) };
         let outcome = observed(&self.metrics, self.operation(name), Error::kind, bounded).await;
         outcome.inspect_err(|error| self.note_timeout(pool, error))
     }
 
     fn operation(&self, name: &'static str) -> Operation {
-        Operation { system: self.engine.system(), name, procedure: None }
+        Operation { system: self.engine.system(), name, procedure: None, span: name }
     }
 
     /// Counts the calls that found no connection free.
     fn note_timeout(&self, pool: &Pool, error: &Error) {
         if let Error::Unavailable(source) = error
-            && let Some(DbErr::ConnectionAcquire(_)) = source.downcast_ref()
+            && let Some(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)) = source.downcast_ref()
         {
-            self.metrics.no_connection(pool.name);
+            self.metrics.no_connection(pool.name, 1);
         }
     }
 
@@ -314,8 +313,11 @@ impl Error {
         match self {
             Self::Violates(_) => None,
             Self::Conflict(_) => Some("conflict"),
-            Self::Unavailable(_) => Some("unavailable"),
             Self::TooSlow(_) => Some("timeout"),
+            Self::Unavailable(source) | Self::UnknownOutcome(source) if source.is::<Elapsed>() => {
+                Some("timeout")
+            }
+            Self::Unavailable(_) => Some("unavailable"),
             Self::UnknownOutcome(_) => Some("unknown_outcome"),
             Self::Corrupt(_) => Some("corrupt"),
             Self::Database(_) => Some("refused"),
@@ -369,6 +371,14 @@ fn from_refusal(refusal: &dyn sqlx::error::DatabaseError) -> Option<Error> {
         // connection exceptions, which poolers report for a server that they have lost; SQLITE_IOERR
         code if code.starts_with("08") || code == "10" => Some(Error::UnknownOutcome(source())),
         _ => None,
+    }
+}
+
+/// Nothing is written by a read, so nothing about it is unknown.
+fn nothing_written(error: Error) -> Error {
+    match error {
+        Error::UnknownOutcome(source) => Error::Unavailable(source),
+        error => error,
     }
 }
 

@@ -5,6 +5,8 @@
 //! through queues that are bounded: whatever the collector does, no call waits for it, and what does not fit
 //! is dropped.
 
+mod deadline;
+mod fields;
 pub mod metrics;
 mod otlp;
 pub mod spans;
@@ -18,15 +20,14 @@ use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tokio::sync::oneshot;
 
 use crate::config::telemetry::TelemetryConfig;
 use metrics::Metrics;
 use otlp::Collector;
-
-/// How long the collector may take for what is left when the program ends.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why telemetry can't be sent as the settings say.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +56,8 @@ pub enum TelemetryError {
     Setup(#[source] Box<dyn StdError + Send + Sync>),
 }
 
-/// Who tells, in the words of OpenTelemetry's resource conventions. `OTEL_RESOURCE_ATTRIBUTES` adds to it.
+/// Who tells, in the words of OpenTelemetry's resource conventions. `OTEL_RESOURCE_ATTRIBUTES`
+/// goes first.
 #[must_use]
 pub fn resource(environment: &'static str, instance_id: String) -> Resource {
     Resource::builder_empty()
@@ -75,15 +77,25 @@ pub fn resource(environment: &'static str, instance_id: String) -> Resource {
 /// # Errors
 /// [`TelemetryError`].
 pub fn check(config: &TelemetryConfig) -> Result<(), TelemetryError> {
-    Collector::open(config).map(drop)
+    if let Some(collector) = Collector::open(config)? {
+        collector.close();
+    }
+    Ok(())
 }
 
 /// What tells. When it is dropped without [`Telemetry::stop`], what is still queued for the collector is lost.
 #[derive(Debug)]
 pub struct Telemetry {
     metrics: Arc<Metrics>,
-    traces: Option<SdkTracerProvider>,
-    logs: Option<SdkLoggerProvider>,
+    sending: Option<Sending>,
+}
+
+/// What is sent to a collector beside the metrics.
+#[derive(Debug)]
+struct Sending {
+    collector: Collector,
+    traces: SdkTracerProvider,
+    logs: SdkLoggerProvider,
 }
 
 impl Telemetry {
@@ -91,35 +103,34 @@ impl Telemetry {
     #[must_use]
     pub fn logs(config: &TelemetryConfig) -> Self {
         subscriber::start(config, None, None);
-        Self { metrics: Metrics::unread(), traces: None, logs: None }
+        Self { metrics: Metrics::unread(), sending: None }
     }
 
-    /// Tells everything from now on, as the settings say. Needs a Tokio runtime.
+    /// Tells everything from now on, as the settings say.
     ///
     /// # Errors
     /// [`TelemetryError`]. Log lines are written all the same.
     pub fn start(config: &TelemetryConfig, resource: &Resource) -> Result<Self, TelemetryError> {
-        let prepared = Collector::open(config).and_then(|collector| {
-            let interval = config.otlp_metrics_interval;
-            let sender = collector.as_ref().map(|collector| collector.metrics(interval)).transpose()?;
-            let metrics = Metrics::new(resource.clone(), sender)?;
-            let Some(collector) = collector else {
-                return Ok((metrics, None, None));
-            };
-            let traces = collector.traces(resource.clone(), config.trace_sample_ratio)?;
-            let logs = collector.logs(resource.clone())?;
-            Ok((metrics, Some(traces), Some(logs)))
-        });
-        match prepared {
-            Ok((metrics, traces, logs)) => {
-                subscriber::start(config, traces.as_ref(), logs.as_ref());
-                Ok(Self { metrics, traces, logs })
-            }
-            Err(error) => {
-                subscriber::start(config, None, None);
-                Err(error)
-            }
-        }
+        let started = Self::prepare(config, resource);
+        let sending = started.as_ref().ok().and_then(|telemetry| telemetry.sending.as_ref());
+        subscriber::start(
+            config,
+            sending.map(|sending| &sending.traces),
+            sending.map(|sending| &sending.logs),
+        );
+        started
+    }
+
+    fn prepare(config: &TelemetryConfig, resource: &Resource) -> Result<Self, TelemetryError> {
+        let Some(collector) = Collector::open(config)? else {
+            return Ok(Self { metrics: Metrics::new(resource.clone())?, sending: None });
+        };
+        let sender = collector.metrics(config.otlp_metrics_interval)?;
+        let metrics = Metrics::sent(resource.clone(), Some(sender))?;
+        metrics.count_senders();
+        let traces = collector.traces(resource.clone(), config.trace_sample_ratio)?;
+        let logs = collector.logs(resource.clone())?;
+        Ok(Self { metrics, sending: Some(Sending { collector, traces, logs }) })
     }
 
     /// The metrics of this program.
@@ -128,29 +139,36 @@ impl Telemetry {
         Arc::clone(&self.metrics)
     }
 
-    /// Sends what is left, for five seconds at most.
-    pub async fn stop(self) {
-        let Self { metrics, traces, logs } = self;
-        // The providers wait for their threads.
-        let flushing = tokio::task::spawn_blocking(move || {
-            let traces = traces.map_or(Ok(()), |traces| traces.shutdown_with_timeout(FLUSH_TIMEOUT));
-            let outcomes = [("metrics", metrics.shutdown(FLUSH_TIMEOUT)), ("traces", traces)];
-            for (what, outcome) in outcomes {
-                if let Err(error) = outcome {
-                    tracing::warn!(what, error = chain(&error), "the collector did not take what was left");
-                }
-            }
-            // Last, for what was logged just now.
-            logs.map(|logs| logs.shutdown_with_timeout(FLUSH_TIMEOUT))
-        });
-        match tokio::time::timeout(FLUSH_TIMEOUT, flushing).await {
-            Ok(Ok(None | Some(Ok(())))) => {}
-            Ok(Ok(Some(Err(error)))) => {
-                tracing::warn!(error = chain(&error), "the collector did not take the last log lines");
-            }
-            Ok(Err(error)) => tracing::error!(error = chain(&error), "telemetry did not end well"),
-            Err(_) => tracing::warn!("the collector did not take what was left in time"),
+    /// Sends what is left, for so long at most.
+    pub async fn stop(self, within: Duration) {
+        let Self { metrics, sending } = self;
+        let Some(Sending { collector, traces, logs }) = sending else {
+            return;
+        };
+        let flushed = async {
+            tokio::join!(
+                flush("metrics", move || metrics.shutdown(within)),
+                flush("traces", move || traces.shutdown_with_timeout(within)),
+                flush("logs", move || logs.shutdown_with_timeout(within)),
+            )
+        };
+        if tokio::time::timeout(within, flushed).await.is_err() {
+            tracing::warn!("the collector did not take what was left in time");
         }
+        collector.close();
+    }
+}
+
+/// Waits for the thread of a provider. Not on a thread of the runtime, whose end would wait for it.
+async fn flush(what: &'static str, shutdown: impl FnOnce() -> OTelSdkResult + Send + 'static) {
+    let (done, outcome) = oneshot::channel();
+    #[expect(clippy::disallowed_methods, reason = "nobody waits for it longer than for the answer")]
+    std::thread::spawn(move || {
+        // Nobody listens any more when it took too long.
+        drop(done.send(shutdown()));
+    });
+    if let Ok(Err(error)) = outcome.await {
+        tracing::warn!(what, error = chain(&error), "the collector did not take what was left");
     }
 }
 

@@ -12,6 +12,7 @@ use vestibule::pb;
 use vestibule::pb::discovery_service_client::DiscoveryServiceClient;
 use vestibule::pb::intermediate_session_service_client::IntermediateSessionServiceClient;
 use vestibule::pb::organization_service_client::OrganizationServiceClient;
+use vestibule::pb::session_service_client::SessionServiceClient;
 
 use crate::server::Server;
 
@@ -21,6 +22,7 @@ pub(crate) enum Call {
     Echo,
     CreateOrganization,
     DiscoveryCreateOrganization,
+    AuthenticateSession,
 }
 
 /// What came of it.
@@ -37,9 +39,11 @@ impl Server {
     /// Makes `calls` calls, `in_flight` of them at a time. Tokens are made before the clock starts.
     #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
     pub(crate) async fn load(&self, call: Call, in_flight: usize, calls: usize) -> Measured {
-        let tokens =
-            if call == Call::DiscoveryCreateOrganization { self.tokens(calls).await } else { Vec::new() };
-        let tokens = Arc::new(tokens);
+        let tokens = Arc::new(match call {
+            Call::DiscoveryCreateOrganization => self.tokens(calls).await,
+            Call::AuthenticateSession => vec![self.session().await],
+            Call::Echo | Call::CreateOrganization => Vec::new(),
+        });
         let next = Arc::new(AtomicUsize::new(0));
         let started = Instant::now();
         let mut workers = JoinSet::new();
@@ -55,7 +59,7 @@ impl Server {
                         return durations;
                     }
                     let begun = Instant::now();
-                    one(call, channel.clone(), tokens.get(index)).await;
+                    one(call, channel.clone(), tokens.get(index).or(tokens.first())).await;
                     durations.push(begun.elapsed());
                 }
             });
@@ -70,6 +74,16 @@ impl Server {
             p50_ms: milliseconds(50),
             p99_ms: milliseconds(99),
         }
+    }
+
+    /// The token of a member's session.
+    async fn session(&self) -> String {
+        let request = pb::DiscoveryServiceCreateOrganizationRequest {
+            intermediate_session_token: self.tokens(1).await.remove(0),
+            ..pb::DiscoveryServiceCreateOrganizationRequest::default()
+        };
+        let mut client = DiscoveryServiceClient::new(self.channels[0].clone());
+        client.create_organization(request).await.unwrap().into_inner().session_token
     }
 
     async fn tokens(&self, count: usize) -> Vec<String> {
@@ -122,6 +136,13 @@ async fn one(call: Call, channel: Channel, token: Option<&String>) {
                 ..pb::DiscoveryServiceCreateOrganizationRequest::default()
             };
             DiscoveryServiceClient::new(channel).create_organization(request).await.unwrap();
+        }
+        Call::AuthenticateSession => {
+            let request = pb::AuthenticateSessionRequest {
+                session_token: token.cloned(),
+                ..pb::AuthenticateSessionRequest::default()
+            };
+            SessionServiceClient::new(channel).authenticate_session(request).await.unwrap();
         }
     }
 }

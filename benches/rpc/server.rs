@@ -52,7 +52,7 @@ impl Server {
         let mut config = CommandLine::parse_from([&flags[..], settings].concat()).config;
         // What is measured is what the service can do, not what a caller may.
         (config.limits.caller_rate, config.limits.vouches_per_minute) = (1_000_000, 100_000);
-        let metrics = Metrics::new(resource("test", String::new()), None).unwrap();
+        let metrics = Metrics::new(resource("test", String::new())).unwrap();
         let (clock, entropy) = (Arc::new(SystemClock::new()), Arc::new(OsEntropy));
         let app = App::build(&config, clock, entropy, metrics).await.unwrap();
         let mut tasks = JoinSet::new();

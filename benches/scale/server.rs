@@ -61,7 +61,7 @@ impl Server {
         vestibule::app::seed::seed(&config, seed).await.unwrap();
         let database = Database::connect(&url).await.unwrap();
         let samples = Samples::take(&database, organizations).await;
-        let metrics = Metrics::new(resource("test", String::new()), None).unwrap();
+        let metrics = Metrics::new(resource("test", String::new())).unwrap();
         let (clock, entropy) = (Arc::new(SystemClock::new()), Arc::new(OsEntropy));
         let app = App::build(&config, clock, entropy, metrics).await.unwrap();
         let (grpc, http) = (listen().await, listen().await);

@@ -69,7 +69,7 @@ impl Server {
             let seed = SeedArgs { organizations, members, random_seed: 0 };
             vestibule::app::seed::seed(&config, seed).await.unwrap();
         }
-        let metrics = Metrics::new(resource("test", String::new()), None).unwrap();
+        let metrics = Metrics::new(resource("test", String::new())).unwrap();
         let (clock, entropy) = (Arc::new(SystemClock::new()), Arc::new(OsEntropy));
         let app = App::build(&config, clock, entropy, metrics).await.unwrap();
         let (grpc, http) = (listen().await, listen().await);

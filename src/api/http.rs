@@ -16,6 +16,7 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use serde_json::{Map, Value, json};
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use super::Readiness;
@@ -40,6 +41,8 @@ pub(super) struct Pages {
     pub(super) service: Service,
     pub(super) metrics: Arc<Metrics>,
     pub(super) readiness: Arc<Readiness>,
+    /// Held by whoever reads the metrics.
+    pub(super) reading: Arc<Mutex<()>>,
 }
 
 /// Answers the requests of the connections until `shutdown` ends; then finishes those in flight.
@@ -89,13 +92,22 @@ fn router(pages: Pages) -> Router {
         .with_state(pages)
 }
 
+/// One at a time, and not on the threads that calls are answered on: who asks without end keeps one core busy at
+/// most.
 async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {
-    match pages.metrics.exposition() {
-        Ok(text) => ([(CONTENT_TYPE, EXPOSITION)], text).into_response(),
-        Err(error) => {
+    let turn = Arc::clone(&pages.reading).lock_owned().await;
+    let reading = tokio::task::spawn_blocking(move || {
+        let text = pages.metrics.exposition();
+        drop(turn);
+        text
+    });
+    match reading.await {
+        Ok(Ok(text)) => ([(CONTENT_TYPE, EXPOSITION)], text).into_response(),
+        Ok(Err(error)) => {
             tracing::error!(error = chain(&error), "the metrics can't be written");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
 }
 

@@ -26,7 +26,7 @@ use crate::domain::ids::{Environment, REQUEST_ID_PREFIX};
 use crate::entropy::Entropy;
 use crate::pb::FILE_DESCRIPTOR_SET;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::trace_context;
+use crate::telemetry::{spans, trace_context};
 
 /// The longest id that a caller may give a call.
 const MAX_REQUEST_ID: usize = 128;
@@ -132,8 +132,8 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let request_id = self.layer.request_id(request.headers());
-        let method = request.uri().path().trim_start_matches('/');
-        let method = METHODS.get(method).map_or(OTHER, String::as_str);
+        let known = request.uri().path().strip_prefix('/').and_then(|method| METHODS.get(method));
+        let method = known.map_or(OTHER, String::as_str);
         let span = span(method, &request_id, request.headers());
         let deadline = deadline(request.headers(), self.layer.max_call_duration);
         let clock = Arc::clone(&self.layer.clock);
@@ -178,11 +178,8 @@ fn span(method: &'static str, request_id: &str, headers: &HeaderMap) -> Span {
         "rpc",
         otel.name = method,
         otel.kind = "server",
-        otel.status_code = Empty,
         rpc.system.name = "grpc",
         rpc.method = method,
-        rpc.response.status_code = Empty,
-        error.r#type = Empty,
         trace_id = Empty,
         request_id,
         caller = Empty,
@@ -262,12 +259,9 @@ impl Drop for Ending {
     fn drop(&mut self) {
         let code = code_name(self.code);
         let duration = self.clock.monotonic().saturating_sub(self.started);
-        self.metrics.call_ended(self.method, code, duration);
-        self.span.record("rpc.response.status_code", code);
-        if is_fault(self.code) {
-            self.span.record("error.type", code);
-            self.span.record("otel.status_code", "ERROR");
-        }
+        let failed = is_fault(self.code);
+        self.metrics.call_ended(self.method, code, failed, duration);
+        spans::answered(&self.span, code, failed);
         let duration_ms = duration.as_secs_f64() * 1_000.0;
         if self.method.starts_with(HEALTH) {
             tracing::debug!(method = self.method, code, duration_ms, "answered");

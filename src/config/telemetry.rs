@@ -106,10 +106,11 @@ fn otlp_endpoint(text: &str) -> Result<String, String> {
         return Err("not http://host:port or https://host:port".to_owned());
     }
     // It is printed and logged; secrets have a file of their own.
-    if !endpoint.username().is_empty() || endpoint.password().is_some() || endpoint.path() != "/" {
+    let secret = !endpoint.username().is_empty() || endpoint.password().is_some();
+    if secret || endpoint.path() != "/" || endpoint.query().is_some() || endpoint.fragment().is_some() {
         return Err("has more than a host and a port".to_owned());
     }
-    Ok(text.to_owned())
+    Ok(endpoint.as_str().trim_end_matches('/').to_owned())
 }
 
 fn interval(text: &str) -> Result<Duration, String> {

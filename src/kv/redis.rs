@@ -33,6 +33,19 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// The longest pause between two attempts to connect again.
 const MAX_RECONNECT_DELAY: Duration = Duration::from_millis(500);
 
+/// The running of a script. Its name, and `EVALSHA` before it.
+macro_rules! script {
+    ($name:literal) => {
+        Operation {
+            system: "redis",
+            name: "EVALSHA",
+            procedure: Some($name),
+            span: concat!("EVALSHA ", $name),
+        }
+    };
+}
+pub(super) use script;
+
 /// Why Redis could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -164,34 +177,28 @@ impl RedisKeeper {
         self.prefix("intermediate-session") + &URL_SAFE_NO_PAD.encode(token.0)
     }
 
-    /// Runs the script of this name.
-    async fn run(&self, name: &'static str, invocation: &ScriptInvocation<'_>) -> Result<Reply, Error> {
+    /// Runs a script.
+    async fn run(&self, script: Operation, invocation: &ScriptInvocation<'_>) -> Result<Reply, Error> {
         let mut connection = self.connection.clone();
-        let script = bounded(async {
+        let running = bounded(async {
             let reply: Vec<redis::Value> = invocation.invoke_async(&mut connection).await?;
             let mut reply = reply.into_iter();
             let status = redis::from_redis_value(reply.next().unwrap_or(redis::Value::Nil))?;
             Ok((status, reply.next()))
         });
-        let (status, rest) =
-            observed(&self.metrics, script_operation(name), |error| Some(error.kind()), script).await?;
+        let (status, rest) = observed(&self.metrics, script, |error| Some(error.kind()), running).await?;
         Ok(Reply { status, rest })
     }
 
     async fn finish(&self, token: TokenHash, claim: Uuid, how: &[&str]) -> Result<(), Error> {
         let mut invocation = self.scripts.finish.key(self.key(token));
         invocation.arg(claim.to_string()).arg(how);
-        self.run("finish", &invocation).await.map(drop)
+        self.run(script!("finish"), &invocation).await.map(drop)
     }
 }
 
-/// The running of a script.
-pub(super) fn script_operation(name: &'static str) -> Operation {
-    Operation { procedure: Some(name), ..command_operation("EVALSHA") }
-}
-
-fn command_operation(name: &'static str) -> Operation {
-    Operation { system: "redis", name, procedure: None }
+fn command(name: &'static str) -> Operation {
+    Operation { system: "redis", name, procedure: None, span: name }
 }
 
 async fn bounded<T>(work: impl Future<Output = redis::RedisResult<T>>) -> Result<T, Error> {
@@ -216,11 +223,11 @@ impl Keeper for RedisKeeper {
         for factor in &evidence.factors {
             invocation.arg(factor_json(factor)?);
         }
-        self.run("insert", &invocation).await?.entry()
+        self.run(script!("insert"), &invocation).await?.entry()
     }
 
     async fn get(&self, token: TokenHash) -> Result<Option<IntermediateSession>, Error> {
-        let reply = self.run("get", &self.scripts.get.key(self.key(token))).await?;
+        let reply = self.run(script!("get"), &self.scripts.get.key(self.key(token))).await?;
         match reply.status.as_str() {
             "absent" => Ok(None),
             _ => reply.entry().map(Some),
@@ -230,7 +237,7 @@ impl Keeper for RedisKeeper {
     async fn add_factor(&self, token: TokenHash, factor: VerifiedFactor) -> Result<Added, Error> {
         let mut invocation = self.scripts.add_factor.key(self.key(token));
         invocation.arg(factor_json(&factor)?).arg(MAX_FACTORS);
-        let reply = self.run("add_factor", &invocation).await?;
+        let reply = self.run(script!("add_factor"), &invocation).await?;
         match reply.status.as_str() {
             "absent" => Ok(Added::Absent),
             "full" => Ok(Added::Full),
@@ -253,7 +260,7 @@ impl Keeper for RedisKeeper {
         };
         invocation.arg(claim.to_string()).arg(milliseconds(lease)).arg(claimable);
         invocation.arg(nanoseconds(self.failed_spends.interval())).arg(self.failed_spends.burst());
-        let reply = self.run("claim", &invocation).await?;
+        let reply = self.run(script!("claim"), &invocation).await?;
         match reply.status.as_str() {
             "absent" => Ok(Claim::Absent),
             "in_use" => Ok(Claim::InUse { retry_after: reply.rest_of_lease()? }),
@@ -284,17 +291,17 @@ impl Keeper for RedisKeeper {
 
     async fn remove(&self, token: TokenHash) -> Result<(), Error> {
         let mut connection = self.connection.clone();
-        let mut command = redis::cmd("DEL");
-        command.arg(self.key(token));
-        let removing = bounded(command.query_async::<()>(&mut connection));
-        observed(&self.metrics, command_operation("DEL"), |error| Some(error.kind()), removing).await
+        let mut delete = redis::cmd("DEL");
+        delete.arg(self.key(token));
+        let removing = bounded(delete.query_async::<()>(&mut connection));
+        observed(&self.metrics, command("DEL"), |error| Some(error.kind()), removing).await
     }
 
     async fn ping(&self) -> Result<(), Error> {
         let mut connection = self.connection.clone();
-        let command = redis::cmd("PING");
-        let asking = bounded(command.query_async::<()>(&mut connection));
-        observed(&self.metrics, command_operation("PING"), |error| Some(error.kind()), asking).await
+        let ping = redis::cmd("PING");
+        let asking = bounded(ping.query_async::<()>(&mut connection));
+        observed(&self.metrics, command("PING"), |error| Some(error.kind()), asking).await
     }
 }
 

@@ -114,7 +114,7 @@ impl Service {
         // An entry that is lost can come back with a stale copy: the receipt is written all the same.
         let expires_at = session.as_ref().map_or(now + LIFETIME, |session| session.expires_at);
         let revoked = self.parts.store.receipt_revoke(hash, expires_at, now).await?;
-        if revoked {
+        if revoked && session.is_some() {
             self.parts.metrics.token(Transition::Revoked);
         }
         // Whatever came first, the entry is worth nothing now.

@@ -128,6 +128,9 @@ pub async fn connect_postgres(
 fn watch<D: sqlx::Database>(metrics: &Metrics, pools: [(&'static str, sqlx::Pool<D>); 2]) {
     let labels = |pool| KeyValue::new("db.client.connection.pool.name", pool);
     let most = pools.each_ref().map(|(name, pool)| (*name, pool.options().get_max_connections()));
+    for (name, _) in &pools {
+        metrics.no_connection(name, 0);
+    }
     metrics.observe(Gauge::PoolMax, move |gauge| {
         for (name, most) in most {
             gauge.observe(f64::from(most), &[labels(name)]);

@@ -7,9 +7,10 @@ mod members;
 mod organizations;
 
 use sea_orm::{ConnectionTrait as _, QueryResult, Value};
+use tokio::time::error::Elapsed;
 use uuid::Uuid;
 
-use super::{Error, Store, column};
+use super::{Error, Store, column, nothing_written};
 use crate::domain::search::{MAX_TOTAL, Page, Position, Substring, Total};
 
 /// A page of ids.
@@ -51,13 +52,11 @@ impl Store {
         values: Vec<Value>,
     ) -> Result<Vec<QueryResult>, Error> {
         let statement = self.engine.statement(sql, values);
-        match self.bounded(name, &self.searches, self.searches.connection.query_all_raw(statement)).await {
-            Err(Error::UnknownOutcome(source)) if source.is::<tokio::time::error::Elapsed>() => {
-                Err(Error::TooSlow(source))
-            }
-            Err(Error::UnknownOutcome(source)) => Err(Error::Unavailable(source)),
-            other => other,
-        }
+        let known = |error| match error {
+            Error::UnknownOutcome(source) if source.is::<Elapsed>() => Error::TooSlow(source),
+            error => nothing_written(error),
+        };
+        self.bounded(name, &self.searches, known, self.searches.connection.query_all_raw(statement)).await
     }
 
     async fn search_ids(

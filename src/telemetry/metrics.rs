@@ -1,6 +1,6 @@
 //! Metrics: read by Prometheus, and sent to the collector if there is one.
 //!
-//! Names, units and labels follow OpenTelemetry's conventions where these have something; docs/operations.md has
+//! Names, units and labels follow OpenTelemetry's conventions where these have something; docs/metrics.md has
 //! them all. Labels have few values, none of which a stranger can choose.
 
 mod names;
@@ -10,16 +10,16 @@ use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{AsyncInstrument, Counter, Histogram, Meter, MeterProvider as _};
-use opentelemetry_otlp::MetricExporter;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
+use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Registry, TextEncoder};
 
 pub use names::{Decider, Gauge, Limit, Shed, Transition};
 
-use super::TelemetryError;
+use super::otlp::MetricsSender;
 use super::spans::Operation;
+use super::{TelemetryError, chain};
 
 /// The limits of the buckets of durations, in seconds: a call takes about a millisecond when all is well, and is
 /// given up after 30 s.
@@ -45,13 +45,18 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Metrics that Prometheus reads, and that `sender`, if there is one, sends to a collector.
+    /// Metrics that Prometheus reads.
     ///
     /// # Errors
     /// [`TelemetryError::Setup`].
-    pub fn new(
+    pub fn new(resource: Resource) -> Result<Arc<Self>, TelemetryError> {
+        Self::sent(resource, None)
+    }
+
+    /// Metrics that Prometheus reads, and that `sender`, if there is one, sends to a collector.
+    pub(super) fn sent(
         resource: Resource,
-        sender: Option<PeriodicReader<MetricExporter>>,
+        sender: Option<MetricsSender>,
     ) -> Result<Arc<Self>, TelemetryError> {
         let registry = Registry::new();
         let exporter = opentelemetry_prometheus::exporter()
@@ -69,12 +74,19 @@ impl Metrics {
     /// Metrics that nobody reads, for programs that end soon.
     #[must_use]
     pub fn unread() -> Arc<Self> {
-        Arc::new(Self::of(SdkMeterProvider::builder().build(), Registry::new()))
+        let provider = SdkMeterProvider::builder().build();
+        // From the beginning: what is measured afterwards is forgotten at once.
+        if let Err(error) = provider.shutdown() {
+            tracing::debug!(error = chain(&error), "metrics that nobody reads go on");
+        }
+        Arc::new(Self::of(provider, Registry::new()))
     }
 
     fn of(provider: SdkMeterProvider, registry: Registry) -> Self {
         let meter = provider.meter("vestibule");
-        let counter = |name, description| meter.u64_counter(name).with_description(description).build();
+        let counter = |name, unit, description| {
+            meter.u64_counter(name).with_unit(unit).with_description(description).build()
+        };
         let histogram = |name, description| {
             let histogram = meter.f64_histogram(name).with_description(description);
             histogram.with_unit("s").with_boundaries(BUCKETS.to_vec()).build()
@@ -83,16 +95,23 @@ impl Metrics {
             call_duration: histogram("rpc.server.call.duration", "How long calls took"),
             calls_shed: counter(
                 "vestibule.calls.shed",
+                "{call}",
                 "Calls that were sent away because of too many others",
             ),
-            calls_limited: counter("vestibule.calls.limited", "Calls that were refused by a rate limit"),
+            calls_limited: counter(
+                "vestibule.calls.limited",
+                "{call}",
+                "Calls that were refused by a rate limit",
+            ),
             authentication_failures: counter(
                 "vestibule.authentication.failures",
+                "{call}",
                 "Calls whose caller is not known",
             ),
-            tokens: counter("vestibule.tokens", "What became of intermediate session tokens"),
+            tokens: counter("vestibule.tokens", "{token}", "What became of intermediate session tokens"),
             races_lost: counter(
                 "vestibule.tokens.races_lost",
+                "{call}",
                 "Calls that another with the same token was before",
             ),
             operation_duration: histogram(
@@ -101,14 +120,17 @@ impl Metrics {
             ),
             connection_timeouts: counter(
                 "db.client.connection.timeouts",
+                "{timeout}",
                 "Times that no connection to the database was free",
             ),
             connections_evicted: counter(
                 "vestibule.connections.evicted",
+                "{connection}",
                 "Connections that gave way to newer ones before they had authenticated",
             ),
             connections_refused: counter(
                 "vestibule.connections.refused",
+                "{connection}",
                 "Connections that were refused because all others had authenticated",
             ),
             provider,
@@ -146,18 +168,27 @@ impl Metrics {
     /// Has a gauge told by `observe` whenever it is read. It must not hold what holds these metrics.
     pub fn observe(&self, gauge: Gauge, observe: impl Fn(&dyn AsyncInstrument<f64>) + Send + Sync + 'static) {
         let (name, unit, description) = gauge.describe();
-        let gauge = self.meter.f64_observable_gauge(name).with_unit(unit).with_description(description);
-        gauge.with_callback(observe).build();
+        // By the conventions, what adds up over servers is a sum that goes up and down.
+        if matches!(gauge, Gauge::PoolConnections | Gauge::PoolMax) {
+            let sum = self.meter.f64_observable_up_down_counter(name);
+            sum.with_unit(unit).with_description(description).with_callback(observe).build();
+        } else {
+            let gauge = self.meter.f64_observable_gauge(name);
+            gauge.with_unit(unit).with_description(description).with_callback(observe).build();
+        }
     }
 
     /// A call was answered or given up. `method` is one of those that exist.
-    pub fn call_ended(&self, method: &'static str, code: &'static str, duration: Duration) {
+    /// `failed`: by the server's doing.
+    pub fn call_ended(&self, method: &'static str, code: &'static str, failed: bool, duration: Duration) {
         let attributes = [
             KeyValue::new("rpc.method", method),
             KeyValue::new("rpc.response.status_code", code),
             KeyValue::new("rpc.system.name", "grpc"),
+            KeyValue::new("error.type", code),
         ];
-        self.call_duration.record(duration.as_secs_f64(), &attributes);
+        let attributes = if failed { &attributes[..] } else { &attributes[..3] };
+        self.call_duration.record(duration.as_secs_f64(), attributes);
     }
 
     /// A call was sent away.
@@ -170,7 +201,7 @@ impl Metrics {
         self.calls_limited.add(1, &[KeyValue::new("limit", limit.as_str())]);
     }
 
-    /// So many calls had no caller that is known; none, so that the counter is there.
+    /// So many calls had no caller that is known. None: the counter is there from now on.
     pub fn not_authenticated(&self, problem: &'static str, calls: u64) {
         self.authentication_failures.add(calls, &[KeyValue::new("problem", problem)]);
     }
@@ -185,19 +216,19 @@ impl Metrics {
         self.races_lost.add(1, &[KeyValue::new("decided_by", decider.as_str())]);
     }
 
-    /// No connection of this pool was free in time.
-    pub fn no_connection(&self, pool: &'static str) {
-        self.connection_timeouts.add(1, &[KeyValue::new("db.client.connection.pool.name", pool)]);
+    /// So many times no connection of this pool was free in time. None: the counter is there from now on.
+    pub fn no_connection(&self, pool: &'static str, times: u64) {
+        self.connection_timeouts.add(times, &[KeyValue::new("db.client.connection.pool.name", pool)]);
     }
 
-    /// A connection to this port gave way to another.
-    pub fn connection_evicted(&self, port: &'static str) {
-        self.connections_evicted.add(1, &[KeyValue::new("port", port)]);
+    /// So many connections to this port gave way to others. None: the counter is there from now on.
+    pub fn connections_evicted(&self, port: &'static str, connections: u64) {
+        self.connections_evicted.add(connections, &[KeyValue::new("port", port)]);
     }
 
-    /// A connection to this port found no place.
-    pub fn connection_refused(&self, port: &'static str) {
-        self.connections_refused.add(1, &[KeyValue::new("port", port)]);
+    /// So many connections to this port found no place. None: the counter is there from now on.
+    pub fn connections_refused(&self, port: &'static str, connections: u64) {
+        self.connections_refused.add(connections, &[KeyValue::new("port", port)]);
     }
 
     pub(super) fn operation_ended(
@@ -212,6 +243,11 @@ impl Metrics {
         attributes.extend(operation.procedure.map(|name| KeyValue::new("db.stored_procedure.name", name)));
         attributes.extend(error_type.map(|error_type| KeyValue::new("error.type", error_type)));
         self.operation_duration.record(duration.as_secs_f64(), &attributes);
+    }
+
+    /// Has the senders of spans and log records, which are made afterwards, count what they send and drop.
+    pub(super) fn count_senders(&self) {
+        opentelemetry::global::set_meter_provider(self.provider.clone());
     }
 
     pub(super) fn shutdown(&self, timeout: Duration) -> OTelSdkResult {

@@ -9,23 +9,38 @@ use opentelemetry_otlp::{
     ExporterBuildError, LogExporter, MetricExporter, SpanExporter, WithExportConfig, WithTonicConfig,
 };
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::logs::SdkLoggerProvider;
+use opentelemetry_sdk::logs::{self, BatchLogProcessor, SdkLoggerProvider};
 use opentelemetry_sdk::metrics::PeriodicReader;
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use opentelemetry_sdk::trace::{self, BatchSpanProcessor, Sampler, SdkTracerProvider};
+use tokio::runtime::{self, Runtime};
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 use super::TelemetryError;
+use super::deadline::{Deadline, EXPORT_TIMEOUT};
 use crate::config::telemetry::TelemetryConfig;
-
-/// How long the collector may take for one batch. Meanwhile others queue up, and then are dropped.
-const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long it may take to connect to it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How often a silent connection is asked whether the collector is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+/// How many spans, and how many log records, wait for the collector; more are dropped. Two seconds of what two cores
+/// make, and some 16 MiB.
+const QUEUE: usize = 16 * 1024;
+
+/// How many are sent at once: about 1 MiB, of the 4 MiB that receivers take.
+const BATCH: usize = 2 * 1024;
+
+/// What sends metrics.
+pub(super) type MetricsSender = PeriodicReader<Deadline<MetricExporter>>;
+
 /// A collector. Connected when something is sent, again and again.
+#[derive(Debug)]
 pub(super) struct Collector {
+    /// What is sent is written by a thread of its own: calls and the collector don't wait for each other.
+    runtime: Runtime,
     channel: Channel,
     metadata: MetadataMap,
 }
@@ -39,7 +54,9 @@ impl Collector {
         let mut channel = Endpoint::from_shared(endpoint.to_owned())?
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(EXPORT_TIMEOUT)
-            .http2_keep_alive_interval(Duration::from_secs(30))
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_timeout(EXPORT_TIMEOUT)
+            .keep_alive_while_idle(true)
             .user_agent(concat!("vestibule/", env!("CARGO_PKG_VERSION")))?;
         if endpoint.starts_with("https:") {
             let tls = match read("otlp-ca-file", config.otlp_ca_file.as_ref())? {
@@ -48,34 +65,60 @@ impl Collector {
             };
             channel = channel.tls_config(tls)?;
         }
+        let runtime = runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("otlp")
+            .enable_all()
+            .build()
+            .map_err(|error| TelemetryError::Setup(Box::new(error)))?;
         let headers = read("otlp-headers-file", config.otlp_headers_file.as_ref())?;
+        if headers.is_some() && !endpoint.starts_with("https:") {
+            tracing::warn!(
+                "what the collector wants to see is sent in plain text, and can be read on the way"
+            );
+        }
         let metadata = metadata(headers.as_deref().unwrap_or_default())?;
-        Ok(Some(Self { channel: channel.connect_lazy(), metadata }))
+        let entered = runtime.enter();
+        let channel = channel.connect_lazy();
+        drop(entered);
+        Ok(Some(Self { runtime, channel, metadata }))
+    }
+
+    /// Ends what is still being sent.
+    pub(super) fn close(self) {
+        self.runtime.shutdown_background();
     }
 
     /// Sends spans. `ratio` is the part of the calls that is traced, unless their callers have decided.
     pub(super) fn traces(&self, resource: Resource, ratio: f64) -> Result<SdkTracerProvider, TelemetryError> {
         let exporter = self.sent_by(SpanExporter::builder().with_tonic()).build().map_err(setup)?;
+        let config = trace::BatchConfigBuilder::default();
+        let config = config.with_max_queue_size(QUEUE).with_max_export_batch_size(BATCH).build();
+        let sender = BatchSpanProcessor::builder(self.bounded(exporter)).with_batch_config(config).build();
         Ok(SdkTracerProvider::builder()
             .with_resource(resource)
             .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(ratio))))
-            .with_batch_exporter(exporter)
+            .with_span_processor(sender)
             .build())
     }
 
     /// Sends what is logged.
     pub(super) fn logs(&self, resource: Resource) -> Result<SdkLoggerProvider, TelemetryError> {
         let exporter = self.sent_by(LogExporter::builder().with_tonic()).build().map_err(setup)?;
-        Ok(SdkLoggerProvider::builder().with_resource(resource).with_batch_exporter(exporter).build())
+        let config = logs::BatchConfigBuilder::default();
+        let config = config.with_max_queue_size(QUEUE).with_max_export_batch_size(BATCH).build();
+        let sender = BatchLogProcessor::builder(self.bounded(exporter)).with_batch_config(config).build();
+        Ok(SdkLoggerProvider::builder().with_resource(resource).with_log_processor(sender).build())
     }
 
     /// Sends metrics, in this interval.
-    pub(super) fn metrics(
-        &self,
-        interval: Duration,
-    ) -> Result<PeriodicReader<MetricExporter>, TelemetryError> {
+    pub(super) fn metrics(&self, interval: Duration) -> Result<MetricsSender, TelemetryError> {
         let exporter = self.sent_by(MetricExporter::builder().with_tonic()).build().map_err(setup)?;
-        Ok(PeriodicReader::builder(exporter).with_interval(interval).build())
+        Ok(PeriodicReader::builder(self.bounded(exporter)).with_interval(interval).build())
+    }
+
+    fn bounded<E>(&self, exporter: E) -> Deadline<E> {
+        Deadline { exporter, timer: self.runtime.handle().clone() }
     }
 
     /// All share one connection.

@@ -1,11 +1,16 @@
-//! What is done in a database: a span and a measurement for each operation.
+//! What becomes of calls, and what is done in a database: a span and a measurement for each operation.
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use opentelemetry::trace::Status;
 use tracing::{Instrument as _, Span};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::metrics::Metrics;
+
+/// The name of the spans of operations, whatever OpenTelemetry calls each.
+pub(super) const DATABASE: &str = "db";
 
 /// An operation, in the words of OpenTelemetry's conventions for databases.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +21,8 @@ pub struct Operation {
     pub name: &'static str,
     /// The script that is run: `db.stored_procedure.name`.
     pub procedure: Option<&'static str>,
+    /// The name of its spans.
+    pub span: &'static str,
 }
 
 /// Does the work of an operation. `error_type` says in a word how it failed; `None`: it did not, the database
@@ -40,24 +47,31 @@ pub async fn observed<T, E>(
 
 /// The span of an operation that is part of a call. What goes on in the background has none: it would be
 /// thousands of traces that nobody looks for.
-fn span(Operation { system, name, procedure }: Operation) -> Span {
+fn span(Operation { system, name, procedure, span }: Operation) -> Span {
     if Span::current().is_none() {
         return Span::none();
     }
-    let span = tracing::debug_span!(
-        "db",
-        otel.name = name,
+    tracing::debug_span!(
+        DATABASE,
+        otel.name = span,
         otel.kind = "client",
         db.system.name = system,
         db.operation.name = name,
         db.stored_procedure.name = procedure,
-        error.r#type = tracing::field::Empty,
-        otel.status_code = tracing::field::Empty,
-    );
-    if let Some(procedure) = procedure {
-        span.record("otel.name", procedure);
+    )
+}
+
+/// Tells the span of a call how it ended. Log lines say it by themselves.
+pub fn answered(span: &Span, code: &'static str, failed: bool) {
+    span.set_attribute("rpc.response.status_code", code);
+    if failed {
+        fail(span, code);
     }
-    span
+}
+
+fn fail(span: &Span, error_type: &'static str) {
+    span.set_attribute("error.type", error_type);
+    span.set_status(Status::error(""));
 }
 
 struct Measured<'a> {
@@ -73,8 +87,7 @@ impl Drop for Measured<'_> {
         let duration = now().duration_since(self.started);
         self.metrics.operation_ended(self.operation, self.error_type, duration);
         if let Some(error_type) = self.error_type {
-            self.span.record("error.type", error_type);
-            self.span.record("otel.status_code", "ERROR");
+            fail(&self.span, error_type);
         }
     }
 }

@@ -3,19 +3,36 @@
 use std::io::IsTerminal as _;
 
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
+use opentelemetry_appender_tracing::layer::{OpenTelemetryTracingBridge, TracingSpanAttributes};
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::{Targets, filter_fn};
+use tracing_subscriber::filter::{FilterExt as _, Targets, filter_fn};
+use tracing_subscriber::layer::Filter;
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, fmt};
 
+use super::fields::{ObjectFields, TextFields};
+use super::spans;
 use crate::config::telemetry::{LogFormat, TelemetryConfig};
 
 /// Who works when something is sent to the collector: what they log is not sent to it, or it would never end.
 const SENDERS: [&str; 6] = ["h2", "hyper", "hyper_util", "opentelemetry", "tonic", "tower"];
+
+/// What log records tell of the call that they belong to.
+const OF_CALLS: [&str; 3] = ["rpc.method", "request_id", "caller"];
+
+/// What is logged. The spans of databases are not: a line tells of its call, and they would come in between.
+fn lines_of_calls<S>(config: &TelemetryConfig) -> impl Filter<S> + use<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let logged = EnvFilter::try_new(&config.log_filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    logged.and(filter_fn(|metadata| !(metadata.is_span() && metadata.name() == spans::DATABASE)))
+}
 
 /// Sends events to standard error and to `logs`, and spans to `traces`, from now on. The filter was checked with
 /// the configuration.
@@ -24,12 +41,12 @@ pub(super) fn start(
     traces: Option<&SdkTracerProvider>,
     logs: Option<&SdkLoggerProvider>,
 ) {
-    let filter = || EnvFilter::try_new(&config.log_filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let lines = match config.log_format {
-        LogFormat::Text => lines.boxed(),
+        LogFormat::Text => lines.fmt_fields(TextFields::default()).boxed(),
         LogFormat::Json => {
-            lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
+            let lines = lines.json().flatten_event(true).with_current_span(true).with_span_list(false);
+            lines.fmt_fields(ObjectFields::default()).boxed()
         }
     };
     let traces = traces.map(|traces| {
@@ -48,10 +65,16 @@ pub(super) fn start(
         let quiet = Targets::new()
             .with_default(LevelFilter::TRACE)
             .with_targets(SENDERS.map(|sender| (sender, LevelFilter::OFF)));
-        OpenTelemetryTracingBridge::new(logs).with_filter(quiet).with_filter(filter())
+        let bridge = OpenTelemetryTracingBridge::builder(logs)
+            .with_tracing_span_attributes(TracingSpanAttributes::allowlist(OF_CALLS))
+            .build();
+        bridge.with_filter(lines_of_calls(config).and(quiet))
     });
-    let started =
-        tracing_subscriber::registry().with(lines.with_filter(filter())).with(traces).with(logs).try_init();
+    let started = tracing_subscriber::registry()
+        .with(lines.with_filter(lines_of_calls(config)))
+        .with(traces)
+        .with(logs)
+        .try_init();
     // A second start (tests in one process) keeps the first subscriber.
     if let Err(error) = started {
         tracing::debug!(%error, "logs go where they went before");

@@ -1,21 +1,29 @@
 //! W3C Trace Context: which trace a call belongs to, from its caller and on to others.
+//!
+//! Whoever can call can say which trace a call belongs to, and whether it is recorded, before anybody knows who
+//! calls: that decides about traces, and about nothing else.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};
 use opentelemetry::trace::{TraceContextExt as _, TraceId};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
+/// The header with the ids of the trace and of the span, and whether the trace is recorded.
+const TRACEPARENT: &str = "traceparent";
+
 struct Received<'a>(&'a HeaderMap);
 
 impl Extractor for Received<'_> {
+    /// Without the `tracestate`: what it says is for others, is long, and would be in every span.
     fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key).and_then(|value| value.to_str().ok())
+        let value = self.0.get(key).filter(|_| key == TRACEPARENT)?;
+        value.to_str().ok()
     }
 
     fn keys(&self) -> Vec<&str> {
-        self.0.keys().map(HeaderName::as_str).collect()
+        vec![TRACEPARENT]
     }
 }
 
@@ -23,9 +31,9 @@ struct Sent<'a>(&'a mut HeaderMap);
 
 impl Injector for Sent<'_> {
     fn set(&mut self, key: &str, value: String) {
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(key.as_bytes()), HeaderValue::from_str(&value))
-        {
-            self.0.insert(name, value);
+        // The other one is the `tracestate`, which is empty.
+        if let (TRACEPARENT, Ok(value)) = (key, HeaderValue::from_str(&value)) {
+            self.0.insert(TRACEPARENT, value);
         }
     }
 }
@@ -35,7 +43,7 @@ impl Injector for Sent<'_> {
 #[must_use]
 pub fn join(span: &Span, headers: &HeaderMap) -> Option<TraceId> {
     let mut trace = TraceId::INVALID;
-    if headers.contains_key("traceparent") {
+    if headers.contains_key(TRACEPARENT) {
         let remote = TraceContextPropagator::new().extract(&Received(headers));
         trace = remote.span().span_context().trace_id();
         if span.set_parent(remote).is_err() {

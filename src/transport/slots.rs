@@ -49,6 +49,8 @@ impl Slots {
     /// So many places for the connections to a port, as metrics name it.
     pub(super) fn new(port: &'static str, most: usize, metrics: Arc<Metrics>) -> Arc<Self> {
         let slots = Arc::new(Self { port, most, metrics, taken: Mutex::default() });
+        slots.metrics.connections_evicted(port, 0);
+        slots.metrics.connections_refused(port, 0);
         let port = move || [KeyValue::new("port", port)];
         let most = f64::from(u32::try_from(most).unwrap_or(u32::MAX));
         slots.metrics.observe(Gauge::ConnectionsMax, move |gauge| gauge.observe(most, &port()));
@@ -65,7 +67,7 @@ impl Slots {
     pub(super) fn take(self: &Arc<Self>) -> Option<Slot> {
         let mut taken = self.taken();
         if taken.number() >= self.most && !self.evict_from(&mut taken) {
-            self.metrics.connection_refused(self.port);
+            self.metrics.connections_refused(self.port, 1);
             return None;
         }
         let number = taken.next;
@@ -84,7 +86,7 @@ impl Slots {
     fn evict_from(&self, taken: &mut Taken) -> bool {
         let evicted = taken.evict();
         if evicted {
-            self.metrics.connection_evicted(self.port);
+            self.metrics.connections_evicted(self.port, 1);
         }
         evicted
     }

@@ -277,7 +277,7 @@ async fn start_replica(
     servers: &mut JoinSet<Result<(), Box<dyn std::error::Error + Send + Sync>>>,
 ) -> (SocketAddr, SocketAddr) {
     let clock: Arc<dyn Clock> = Arc::clone(clock) as Arc<dyn Clock>;
-    let metrics = Metrics::new(resource("test", String::new()), None).unwrap();
+    let metrics = Metrics::new(resource("test", String::new())).unwrap();
     // Boxed: tests hold this in futures that are large enough without it.
     let app =
         Box::pin(App::build(config, clock, Arc::clone(entropy), metrics)).await.expect("the server starts");

@@ -13,9 +13,9 @@ use redis::aio::ConnectionManager;
 use super::BucketKey;
 use crate::domain::rate::{Rate, Taken};
 use crate::kv::RedisKeeper;
-use crate::kv::redis::{nanoseconds, script_operation, with_buckets};
+use crate::kv::redis::{nanoseconds, script, with_buckets};
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::spans::observed;
+use crate::telemetry::spans::{Operation, observed};
 
 /// How long a call waits for Redis before it goes by the process' buckets.
 const TIMEOUT: Duration = Duration::from_millis(250);
@@ -63,7 +63,7 @@ impl RedisBuckets {
             Ok::<(String, u64), Box<dyn Error + Send + Sync>>(answer??)
         };
         let failure = |_: &Box<_>| Some("unavailable");
-        let (status, number) = observed(&self.metrics, script_operation("take"), failure, asking).await?;
+        let (status, number) = observed(&self.metrics, script!("take"), failure, asking).await?;
         match status.as_str() {
             "empty" => Ok(Taken::Empty { retry_after: Duration::from_nanos(number) }),
             _ => Ok(Taken::Granted(u32::try_from(number)?)),

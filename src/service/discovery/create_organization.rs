@@ -133,6 +133,9 @@ impl Service {
         let replayed = self.replay(call, &command.token).await;
         let failed = refusal.tells() && matches!(replayed, Ok(None));
         let receipt_says = self.finish(&held, Outcome::AskReceipt { failed }).await;
+        if receipt_says.is_some() && matches!(replayed, Ok(None)) {
+            self.lost_to_receipt();
+        }
         replayed?.ok_or(receipt_says.unwrap_or(refusal))
     }
 

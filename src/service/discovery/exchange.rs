@@ -99,7 +99,9 @@ impl Service {
                 // A refusal may be due to what another call has recorded: the entry is made to match.
                 let away = matches!(error, Error::Unavailable { .. } | Error::Internal(_));
                 let asked = Outcome::AskReceipt { failed: error.tells() };
-                self.finish(&held, if away { Outcome::Untouched } else { asked }).await;
+                if self.finish(&held, if away { Outcome::Untouched } else { asked }).await.is_some() {
+                    self.lost_to_receipt();
+                }
                 Err(error)
             }
             Err(LeaseOver::BeforeRecording) => {

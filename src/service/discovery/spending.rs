@@ -89,19 +89,6 @@ pub(super) enum Outcome {
     Unknown,
 }
 
-impl Outcome {
-    /// What it is for the token. `None`: nobody knows yet.
-    fn transition(&self) -> Option<Transition> {
-        match self {
-            Self::Spent => Some(Transition::Spent),
-            Self::Bound(_) => Some(Transition::Bound),
-            Self::Untouched => Some(Transition::Released),
-            Self::Failed => Some(Transition::Failed),
-            Self::AskReceipt { .. } | Self::Unknown => None,
-        }
-    }
-}
-
 impl Service {
     /// Claims a token.
     ///
@@ -149,11 +136,17 @@ impl Service {
         }
     }
 
+    /// Counts a call that is refused because of what another has bought.
+    pub(super) fn lost_to_receipt(&self) {
+        self.parts.metrics.race_lost(Decider::Receipt);
+    }
+
     /// Makes the keeper's entry match what became of the token. Best effort.
     ///
     /// With `AskReceipt`, answers what the receipt of an earlier purchase says to this call.
     pub(super) async fn finish(&self, held: &Held, outcome: Outcome) -> Option<Error> {
         let Held { token, claim, .. } = *held;
+        let asked = matches!(outcome, Outcome::AskReceipt { .. });
         let (outcome, refusal) = match outcome {
             Outcome::AskReceipt { failed } => match self.parts.store.receipt_find(token).await {
                 Ok(Some(Receipt::Gone)) => (Outcome::Spent, Some(Error::intermediate_session_not_found())),
@@ -168,11 +161,6 @@ impl Service {
             },
             other => (other, None),
         };
-        if refusal.is_some() && matches!(outcome, Outcome::Spent | Outcome::Bound(_)) {
-            self.parts.metrics.race_lost(Decider::Receipt);
-        } else if let Some(transition) = outcome.transition() {
-            self.parts.metrics.token(transition);
-        }
         let keeper = &self.parts.keeper;
         let finish = || async {
             match &outcome {
@@ -190,7 +178,22 @@ impl Service {
                 done => done,
             }
         });
-        log_failure("finish", finished.await);
+        let finished = finished.await;
+        let transition = match &outcome {
+            // What the receipt tells is another call's doing.
+            Outcome::Spent | Outcome::Bound(_) | Outcome::AskReceipt { .. } if asked => None,
+            Outcome::Spent => Some(Transition::Spent),
+            Outcome::Bound(binding) if held.person.binding != Some(*binding) => Some(Transition::Bound),
+            Outcome::Unknown | Outcome::AskReceipt { .. } => Some(Transition::Unknown),
+            // As long as the keeper does not know, the lease goes on.
+            _ if finished.is_err() => None,
+            Outcome::Failed => Some(Transition::Failed),
+            Outcome::Bound(_) | Outcome::Untouched => Some(Transition::Released),
+        };
+        if let Some(transition) = transition {
+            self.parts.metrics.token(transition);
+        }
+        log_failure("finish", finished);
         refusal
     }
 

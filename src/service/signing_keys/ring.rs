@@ -16,7 +16,7 @@ use crate::tokens::sealing::SealingKey;
 /// Every key that was read at one moment. What each is good for follows from the time.
 #[derive(Debug, Default)]
 pub struct KeyRing {
-    /// When that was, by the monotonic clock.
+    /// When that was, by the monotonic clock: when all of them could be opened.
     read_at: Duration,
     lives: Vec<KeyLife>,
     /// Those that are not revoked.
@@ -47,6 +47,8 @@ impl KeyRing {
                 match self.keys.get(&life.id).map_or_else(open, |known| Ok(Arc::clone(known))) {
                     Ok(opened) => drop(ring.keys.insert(life.id, opened)),
                     Err(error) => {
+                        // Not everything is known that there is: that is as old as it was.
+                        ring.read_at = self.read_at;
                         outcome = Err(error);
                         continue;
                     }

@@ -138,6 +138,8 @@ label! {
         Bound = "bound",
         /// It has bought a session.
         Spent = "spent",
+        /// Nobody knows what it has bought, until it is used again.
+        Unknown = "unknown",
         /// It was ended.
         Revoked = "revoked",
     }

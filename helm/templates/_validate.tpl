@@ -1,0 +1,40 @@
+{{/* What values.schema.json can't say, because it compares values. */}}
+{{- define "vestibule.validate" -}}
+{{- $values := .Values -}}
+{{- if eq (int64 $values.ports.grpc) (int64 $values.ports.http) }}
+{{- fail "ports.grpc and ports.http must differ" }}
+{{- end }}
+{{- if eq (int64 $values.service.ports.grpc) (int64 $values.service.ports.http) }}
+{{- fail "service.ports.grpc and service.ports.http must differ" }}
+{{- end }}
+{{- $period := include "vestibule.seconds" $values.config.jwtKeyPeriod | int64 }}
+{{- if lt $period (mul 2 (include "vestibule.seconds" $values.config.jwtKeyOverlap | int64)) }}
+{{- fail "config.jwtKeyPeriod must be at least twice config.jwtKeyOverlap" }}
+{{- end }}
+{{- with $values.autoscaling }}
+{{- if and .enabled (gt (int64 .minReplicas) (int64 .maxReplicas)) }}
+{{- fail "autoscaling.minReplicas must not be more than autoscaling.maxReplicas" }}
+{{- end }}
+{{- end }}
+{{- $fewest := ternary $values.autoscaling.minReplicas $values.replicaCount $values.autoscaling.enabled | int64 }}
+{{- with $values.podDisruptionBudget }}
+{{- $given := not (kindIs "invalid" .minAvailable) }}
+{{- if and $given (not (kindIs "invalid" .maxUnavailable)) }}
+{{- fail "podDisruptionBudget takes minAvailable or maxUnavailable: set the other to null" }}
+{{- end }}
+{{- if and .enabled $given (not (kindIs "string" .minAvailable)) (ge (int64 .minAvailable) $fewest) }}
+{{- fail "podDisruptionBudget.minAvailable must be less than the replicas, or nodes can't be drained" }}
+{{- end }}
+{{- end }}
+{{- if and $values.secrets.otlpHeaders.name (not $values.config.otlpEndpoint) }}
+{{- fail "secrets.otlpHeaders needs config.otlpEndpoint" }}
+{{- end }}
+{{- $ca := or $values.files.otlpCa.configMap $values.files.otlpCa.secret }}
+{{- if and $ca (not (hasPrefix "https://" $values.config.otlpEndpoint)) }}
+{{- fail "files.otlpCa needs an https:// config.otlpEndpoint" }}
+{{- end }}
+{{- $interval := include "vestibule.seconds" $values.serviceMonitor.interval | int64 }}
+{{- if gt (include "vestibule.seconds" $values.serviceMonitor.scrapeTimeout | int64) $interval }}
+{{- fail "serviceMonitor.scrapeTimeout must not be more than serviceMonitor.interval" }}
+{{- end }}
+{{- end }}

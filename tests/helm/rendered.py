@@ -11,6 +11,9 @@ ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "helm"
 VALUE_SETS = {file.name.removesuffix("-values.yaml"): file for file in sorted(CHART.glob("ci/*-values.yaml"))}
 
+#: What Chart.yaml says.
+METADATA = yaml.safe_load((CHART / "Chart.yaml").read_text())
+
 #: The longest name that Helm lets a release have.
 LONGEST_RELEASE = "r" + "0123456789" * 5 + "-x"
 

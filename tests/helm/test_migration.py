@@ -61,6 +61,17 @@ def test_knows_the_database_and_nothing_else_that_is_secret():
     }
 
 
+def test_no_sidecar_outlives_the_pods_of_hooks():
+    for kind in ("Job", "Pod"):
+        metadata = render().pods[kind]["metadata"]
+        assert metadata["labels"]["sidecar.istio.io/inject"] == "false"
+        assert metadata["annotations"]["linkerd.io/inject"] == "disabled"
+        metadata = render_set("scheduling").pods[kind]["metadata"]
+        assert metadata["labels"]["team"] == "identity"
+        assert "linkerd.io/inject" not in metadata.get("annotations", {})
+    assert "sidecar.istio.io/inject" not in render().server["metadata"]["labels"]
+
+
 @pytest.mark.parametrize("name", ["default", "headless", "dual-stack", "names", "tls-secret"])
 def test_the_test_asks_by_way_of_the_service(name):
     rendered = render_set(name)
@@ -69,6 +80,7 @@ def test_the_test_asks_by_way_of_the_service(name):
     assert pod["metadata"]["annotations"] == {
         "helm.sh/hook": "test",
         "helm.sh/hook-delete-policy": "before-hook-creation,hook-succeeded",
+        **rendered.values["hooks"]["podAnnotations"],
     }
     assert pod["spec"]["restartPolicy"] == "Never"
     assert pod["spec"]["activeDeadlineSeconds"] > 0

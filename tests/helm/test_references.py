@@ -144,6 +144,9 @@ def test_the_certificate_is_for_every_service():
     rendered = render_set("tls-cert-manager")
     (certificate,) = rendered.all("Certificate")
     spec = certificate["spec"]
+    assert set(spec) == {
+        "secretName", "issuerRef", "dnsNames", "duration", "renewBefore", "privateKey", "usages",
+    }
     assert certificate["apiVersion"] == "cert-manager.io/v1"
     assert spec["issuerRef"] == {"name": "internal", "kind": "ClusterIssuer", "group": "cert-manager.io"}
     services = [service["metadata"]["name"] for service in rendered.all("Service")]
@@ -174,11 +177,14 @@ def test_clients_certificates():
 def test_metrics_are_read_once_from_each_pod(rendered):
     assert len(rendered.all("ServiceMonitor")) == rendered.values["serviceMonitor"]["enabled"]
     for monitor in rendered.all("ServiceMonitor"):
+        assert monitor["apiVersion"] == "monitoring.coreos.com/v1"
         spec, values = monitor["spec"], rendered.values["serviceMonitor"]
+        assert set(spec) == {"selector", "namespaceSelector", "endpoints"}
         wanted = spec["selector"]["matchLabels"]
         chosen = [service for service in rendered.all("Service") if wanted.items() <= service["metadata"]["labels"].items()]
         assert [service["metadata"]["name"] for service in chosen] == [rendered.fullname]
         (endpoint,) = spec["endpoints"]
+        assert set(endpoint) - {"metricRelabelings"} == {"port", "path", "interval", "scrapeTimeout"}
         assert endpoint["port"] in {port["name"] for port in chosen[0]["spec"]["ports"]}
         assert endpoint["path"] == "/metrics"
         assert (endpoint["interval"], endpoint["scrapeTimeout"]) == (values["interval"], values["scrapeTimeout"])

@@ -96,6 +96,7 @@ BY_SCHEMA = {
     "volume of the chart": ({"extraVolumes": [{"name": "files", "emptyDir": {}}]}, "extraVolumes"),
     "mount of the chart": ({"extraVolumeMounts": [{"name": "a", "mountPath": "/etc/vestibule/x"}]}, "extraVolumeMounts"),
     "label of the chart": ({"podLabels": {"app.kubernetes.io/name": "a"}}, "app.kubernetes.io/name"),
+    "label of the chart in a hook": ({"hooks": {"podLabels": {"app.kubernetes.io/component": "server"}}}, "component"),
     "nobody may call": ({"networkPolicy": {"ingress": {"grpc": []}}}, "grpc"),
     "peer": ({"networkPolicy": {"ingress": {"grpc": [{"pod": "a"}]}}}, "pod"),
     "empty peer": ({"networkPolicy": {"ingress": {"grpc": [{}]}}}, "grpc"),

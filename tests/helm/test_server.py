@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from rendered import Rendered, read_values, render, selects
+from rendered import METADATA, Rendered, read_values, render, selects
 
 PATHS = "/etc/vestibule/"
 
@@ -236,7 +236,7 @@ def test_has_resources(rendered):
 
 def test_all_run_the_same_image(rendered):
     image = rendered.values["image"]
-    expected = f"{image['repository']}:{image['tag'] or '0.1.0'}"
+    expected = f"{image['repository']}:{image['tag'] or METADATA['appVersion']}"
     if image["digest"]:
         expected = f"{image['repository']}@{image['digest']}"
     for pod in rendered.pods.values():

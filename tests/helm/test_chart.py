@@ -1,6 +1,7 @@
 """The chart as a whole: it lints, renders the same each time, validates, and can be packaged."""
 
 import functools
+import math
 import re
 
 import helm_python
@@ -13,6 +14,9 @@ from rendered import CHART, LONGEST_RELEASE, METADATA, OTHERS, ROOT, VALUE_SETS,
 VERSIONS = [METADATA["kubeVersion"].strip(">=").removesuffix("-0"), kubernetes_validate.latest_version()]
 
 INFO = 1
+
+# It reads the same files again and again.
+kubernetes_validate.utils.schema_contents = functools.cache(kubernetes_validate.utils.schema_contents)
 
 
 @pytest.mark.parametrize("name", VALUE_SETS)
@@ -105,6 +109,12 @@ def test_notes_say_where_it_is(rendered):
     assert service in rendered.notes
     assert ("TLS" in rendered.notes) == rendered.tls
     assert ("-headless" in rendered.notes) == rendered.values["service"]["headless"]
+    if not rendered.embedded:
+        scaling = rendered.values["autoscaling"]
+        replicas = scaling["maxReplicas"] if scaling["enabled"] else rendered.values["replicaCount"]
+        connections = rendered.values["config"]["databaseMaxConnections"]
+        more = math.ceil(replicas / 4) * connections
+        assert f"have {replicas * connections} connections free for {replicas} replicas, and {more} more" in rendered.notes
     assert ("lost with the pod" in rendered.notes) == rendered.embedded
 
 

@@ -2,8 +2,10 @@
 
 import re
 
+import helm_python
 import pytest
-from rendered import METADATA, Rendered, read_values, render, selects
+import yaml
+from rendered import CHART, METADATA, Rendered, read_values, render, selects
 
 PATHS = "/etc/vestibule/"
 
@@ -285,6 +287,14 @@ def test_has_a_token_of_kubernetes_only_if_it_is_asked_for(rendered):
 
 def test_sees_no_variables_of_other_services(rendered):
     assert rendered.server["spec"]["enableServiceLinks"] is False
+
+
+def test_a_new_chart_is_no_reason_to_begin_again(tmp_path):
+    with helm_python.Chart.load(helm_python.package(CHART, destination=tmp_path, version="9.9.9")) as newer:
+        texts = newer.render({}, name="rel", namespace="ns")
+    deployment = yaml.safe_load(texts["vestibule/templates/deployment.yaml"])
+    assert deployment["metadata"]["labels"]["helm.sh/chart"] == "vestibule-9.9.9"
+    assert deployment["spec"] == render().all("Deployment")[0]["spec"]
 
 
 def checksum(**values):

@@ -56,14 +56,19 @@ app.kubernetes.io/part-of: vestibule
 {{- end -}}
 {{- end }}
 
-{{/* A duration in seconds, rounded up: `1m 30s` is 90. */}}
-{{- define "vestibule.seconds" -}}
+{{/* A duration in milliseconds: `1m 30s` is 90000. */}}
+{{- define "vestibule.milliseconds" -}}
 {{- $units := dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 "day" 86400000 "days" 86400000 -}}
 {{- $total := 0 -}}
 {{- range regexFindAll "[0-9]+[a-z]+" . -1 -}}
 {{- $total = add $total (mul (regexFind "[0-9]+" . | int64) (get $units (regexFind "[a-z]+" .))) -}}
 {{- end -}}
-{{ div (add $total 999) 1000 }}
+{{ $total }}
+{{- end }}
+
+{{/* A duration in seconds, rounded up. */}}
+{{- define "vestibule.seconds" -}}
+{{ div (add (include "vestibule.milliseconds" . | int64) 999) 1000 }}
 {{- end }}
 
 {{/*

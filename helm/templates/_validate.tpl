@@ -7,8 +7,28 @@
 {{- if eq (int64 $values.service.ports.grpc) (int64 $values.service.ports.http) }}
 {{- fail "service.ports.grpc and service.ports.http must differ" }}
 {{- end }}
-{{- $period := include "vestibule.seconds" $values.config.jwtKeyPeriod | int64 }}
-{{- if lt $period (mul 2 (include "vestibule.seconds" $values.config.jwtKeyOverlap | int64)) }}
+{{- $ranges := dict
+  "jwtKeyPeriod" (list "0s" "87660h")
+  "jwtKeyOverlap" (list "15m" "87660h")
+  "claimLease" (list "3s" "60s")
+  "maxCallDuration" (list "100ms" "87660h")
+  "handshakeTimeout" (list "100ms" "365days")
+  "writeTimeout" (list "100ms" "365days")
+  "keepAliveInterval" (list "100ms" "365days")
+  "keepAliveTimeout" (list "100ms" "365days")
+  "maxConnectionAge" (list "100ms" "365days")
+  "otlpMetricsInterval" (list "1s" "1h")
+}}
+{{- range $name, $range := $ranges }}
+{{- $given := include "vestibule.milliseconds" (get $values.config $name) | int64 }}
+{{- $least := include "vestibule.milliseconds" (first $range) | int64 }}
+{{- $most := include "vestibule.milliseconds" (last $range) | int64 }}
+{{- if or (lt $given $least) (gt $given $most) }}
+{{- fail (printf "config.%s must be within %s to %s" $name (first $range) (last $range)) }}
+{{- end }}
+{{- end }}
+{{- $period := include "vestibule.milliseconds" $values.config.jwtKeyPeriod | int64 }}
+{{- if lt $period (mul 2 (include "vestibule.milliseconds" $values.config.jwtKeyOverlap | int64)) }}
 {{- fail "config.jwtKeyPeriod must be at least twice config.jwtKeyOverlap" }}
 {{- end }}
 {{- with $values.autoscaling }}

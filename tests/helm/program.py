@@ -55,7 +55,11 @@ def write_files(directory, rendered):
     (directory / "callers.jsonl").write_text(callers + "\n")
     (directory / "sealing.key").write_text(base64.b64encode(bytes(range(32))).decode())
     (directory / "otlp-headers").write_text("authorization: Bearer collector\n")
-    own = [found["data"] for found in rendered.all("ConfigMap") if found["metadata"]["name"] == f"{rendered.fullname}-files"]
+    own = [
+        found["data"]
+        for found in rendered.all("ConfigMap")
+        if found["metadata"]["name"] == f"{rendered.fullname}-files"
+    ]
     data = own[0] if own else {}
     (directory / "rbac-policy.json").write_text(data.get("rbac-policy.json", "{}"))
     (directory / "common-email-domains").write_text(data.get("common-email-domains", "gmail\n"))

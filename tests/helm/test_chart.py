@@ -8,7 +8,18 @@ import helm_python
 import kubernetes_validate
 import pytest
 import yaml
-from rendered import CHART, LONGEST_RELEASE, METADATA, OTHERS, ROOT, VALUE_SETS, Rendered, canonical, is_hook, read_values
+from rendered import (
+    CHART,
+    LONGEST_RELEASE,
+    METADATA,
+    OTHERS,
+    ROOT,
+    VALUE_SETS,
+    Rendered,
+    canonical,
+    is_hook,
+    read_values,
+)
 
 #: The oldest Kubernetes that the chart is for, and the newest whose schemas there are.
 VERSIONS = [METADATA["kubeVersion"].strip(">=").removesuffix("-0"), kubernetes_validate.latest_version()]
@@ -114,7 +125,9 @@ def test_notes_say_where_it_is(rendered):
         replicas = scaling["maxReplicas"] if scaling["enabled"] else rendered.values["replicaCount"]
         connections = rendered.values["config"]["databaseMaxConnections"]
         more = math.ceil(replicas / 4) * connections
-        assert f"have {replicas * connections} connections free for {replicas} replicas, and {more} more" in rendered.notes
+        assert (
+            f"have {replicas * connections} connections free for {replicas} replicas, and {more} more" in rendered.notes
+        )
     assert ("lost with the pod" in rendered.notes) == rendered.embedded
 
 

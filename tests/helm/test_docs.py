@@ -49,9 +49,7 @@ def test_every_value_is_described():
 
 
 def test_the_table_is_the_values():
-    expected = [
-        f"| `{path}` | `{json.dumps(default)}` | {comment} |" for path, default, comment in described()
-    ]
+    expected = [f"| `{path}` | `{json.dumps(default)}` | {comment} |" for path, default, comment in described()]
     _, _, table = (CHART / "README.md").read_text().partition("| Value | Default | What it is |\n|---|---|---|\n")
     assert table.splitlines() == expected, "the table should be:\n" + "\n".join(expected)
 

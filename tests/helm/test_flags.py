@@ -1,13 +1,12 @@
 """The chart can set every flag of the program, and nothing else. Asks the program itself."""
 
+import json
 import re
-import socket
-import subprocess
-import time
 
+import helm_python
 import pytest
-from program import BINARY, SECRETS, defaults, environment, run, settings, variable, write_files
-from rendered import VALUE_SETS, read_values, render_set
+from program import SECRETS, defaults, environment, run, settings, variable, write_files
+from rendered import CHART, VALUE_SETS, render, render_set
 
 #: How the chart's default differs from the program's, beside addresses, secrets and files.
 DIFFERENT = {"environment": ("test", "live"), "lame-duck": ("0s", "5s"), "log-format": ("text", "json")}
@@ -27,6 +26,51 @@ def understood(rendered, tmp_path):
 def test_the_program_takes_what_the_chart_gives(rendered, understood):
     for name, value in rendered.values["config"].items():
         assert understood[kebab(name)] == printed(value), name
+
+
+def bounds():
+    """Settings with values at the edges of what the schema takes, and whether it takes them."""
+    schema = json.loads((CHART / "values.schema.json").read_text())["properties"]["config"]["properties"]
+    for name, part in schema.items():
+        part = next((kind for kind in part.get("anyOf", []) if kind["type"] != "null"), part)
+        for value in part.get("enum", []):
+            yield name, value, True
+        step = 1 if part.get("type") == "integer" else 0.1
+        if "minimum" in part:
+            yield from [(name, part["minimum"], True), (name, part["minimum"] - step, False)]
+            yield from [(name, part["maximum"], True), (name, part["maximum"] + step, False)]
+
+
+@pytest.mark.parametrize(("name", "value", "taken"), list(bounds()))
+def test_the_schema_takes_what_the_program_takes(name, value, taken, tmp_path):
+    rendered = render_set("default")
+    given = environment(rendered, write_files(tmp_path / "files", rendered)) | {variable(kebab(name)): str(value)}
+    if name == "environment":
+        # The API key of the callers file is for the other one.
+        given = {variable(kebab(name)): str(value)} | SECRETS
+        given["VESTIBULE_SEALING_KEY_FILE"] = str(tmp_path / "files" / "sealing.key")
+    assert (run("check-config", environment=given, check=False).returncode == 0) == taken
+
+
+#: Around every bound that the program has.
+DURATIONS = ["0s", "99ms", "100ms", "999ms", "1s", "2s 999ms", "3s", "60s", "61s", "14m 59s", "15m", "1h", "61m"]
+DURATIONS += ["365days", "8761h", "87660h"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name, value in render_set("default").values["config"].items() if re.match(r"\d+[a-z]", str(value))],
+)
+def test_the_chart_takes_the_durations_that_the_program_takes(name, tmp_path):
+    given = environment(render_set("default"), write_files(tmp_path / "files", render_set("default")))
+    for value in DURATIONS:
+        known = run("check-config", environment=given | {variable(kebab(name)): value}, check=False).returncode == 0
+        try:
+            render(config={name: value})
+            taken = True
+        except helm_python.HelmRenderError:
+            taken = False
+        assert taken == known, value
 
 
 def printed(value):
@@ -78,7 +122,9 @@ def test_only_these_defaults_are_others(tmp_path):
 def test_the_values_say_where_a_default_is_another(setting):
     from test_docs import described
 
-    comments = {kebab(path.removeprefix("config.")): comment for path, _, comment in described() if path.startswith("config.")}
+    comments = {
+        kebab(path.removeprefix("config.")): comment for path, _, comment in described() if path.startswith("config.")
+    }
     assert f"The program's own default is `{DIFFERENT[setting][0]}`." in comments[setting]
     others = [name for name, comment in comments.items() if "program's own default" in comment]
     assert set(others) == set(DIFFERENT)
@@ -92,43 +138,3 @@ def test_the_migration_gets_settings_that_it_knows():
             given = {name: value for name, value in given.items() if name.startswith("VESTIBULE_")}
             understood = run("migrate", "--help", environment=given).stdout
             assert "Bring the schema" in understood
-
-
-@pytest.mark.parametrize("tls", [False, True])
-def test_what_helm_test_asks_is_answered(tls, tmp_path):
-    """The program with the variables of the pods, on this machine's addresses instead of the cluster's."""
-    server, test = render_set("embedded"), render_set("tls-secret" if tls else "default")
-    files = write_files(tmp_path / "files", server)
-    given = environment(server, files)
-    if tls:
-        given |= {name: value for name, value in environment(test, files).items() if "_TLS_" in name}
-    grpc, http = free_ports(2)
-    given["VESTIBULE_DATA_DIR"] = str(tmp_path / "data")
-    given["VESTIBULE_LAME_DUCK"] = "0s"
-    given["VESTIBULE_LISTEN_ADDRESS"] = f"127.0.0.1:{grpc}"
-    given["VESTIBULE_HTTP_ADDRESS"] = f"127.0.0.1:{http}"
-    ((container,),) = [[pod["spec"]["containers"][0]] for pod in test.all("Pod")]
-    asked = {entry["name"]: entry["value"] for entry in container["env"]}
-    host = "$(REL_VESTIBULE_SERVICE_HOST)"
-    assert asked["VESTIBULE_LISTEN_ADDRESS"] == f"{host}:50051"
-    asked["VESTIBULE_LISTEN_ADDRESS"] = f"127.0.0.1:{grpc}"
-    assert run(*container["args"], environment=asked, check=False).returncode != 0
-    with subprocess.Popen([BINARY, *server.container["args"]], env=given, stdout=subprocess.DEVNULL) as serving:
-        try:
-            patience = time.monotonic() + 30
-            while run(*container["args"], environment=asked, check=False).returncode != 0:
-                assert serving.poll() is None
-                assert time.monotonic() < patience
-        finally:
-            serving.terminate()
-    assert serving.returncode == 0
-
-
-def free_ports(count):
-    """Ports that nobody listens on."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [listener.getsockname()[1] for listener in held]
-    finally:
-        for listener in held:
-            listener.close()

@@ -33,7 +33,10 @@ def matches(peer, who):
         if who[0] != "ip":
             return False
         address = ipaddress.ip_address(who[1])
-        blocks = [ipaddress.ip_network(peer["ipBlock"]["cidr"]), *map(ipaddress.ip_network, peer["ipBlock"].get("except", []))]
+        blocks = [
+            ipaddress.ip_network(peer["ipBlock"]["cidr"]),
+            *map(ipaddress.ip_network, peer["ipBlock"].get("except", [])),
+        ]
         return address in blocks[0] and not any(address in block for block in blocks[1:])
     if who[0] != "pod":
         return False
@@ -45,7 +48,9 @@ def matches(peer, who):
 def lets(rendered, kind, direction, who, port, protocol="TCP"):
     """Whether a pod of the chart may receive from (`ingress`) or send to (`egress`) somebody."""
     labels = rendered.pods[kind]["metadata"]["labels"]
-    policies = [policy["spec"] for policy in rendered.all("NetworkPolicy") if selects(policy["spec"]["podSelector"], labels)]
+    policies = [
+        policy["spec"] for policy in rendered.all("NetworkPolicy") if selects(policy["spec"]["podSelector"], labels)
+    ]
     policies = [policy for policy in policies if direction.capitalize() in policy["policyTypes"]]
     if not policies:
         return True
@@ -64,13 +69,19 @@ def test_each_policy_is_for_one_kind_of_pod(rendered):
         assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
         for pod_template in rendered.pods.values():
             labels = pod_template["metadata"]["labels"]
-            assert selects(policy["spec"]["podSelector"], labels) == (labels["app.kubernetes.io/component"] == component)
+            assert selects(policy["spec"]["podSelector"], labels) == (
+                labels["app.kubernetes.io/component"] == component
+            )
 
 
 def test_every_pod_has_a_policy_or_none_has(rendered):
     on = rendered.values["networkPolicy"]["enabled"]
     for kind, template in rendered.pods.items():
-        found = [policy for policy in rendered.all("NetworkPolicy") if selects(policy["spec"]["podSelector"], template["metadata"]["labels"])]
+        found = [
+            policy
+            for policy in rendered.all("NetworkPolicy")
+            if selects(policy["spec"]["podSelector"], template["metadata"]["labels"])
+        ]
         assert len(found) == on, kind
 
 

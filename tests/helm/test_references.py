@@ -34,7 +34,9 @@ def references(pod):
 
 def made(rendered):
     """The ConfigMaps and Secrets that the release has: kind, name and keys."""
-    found = {("ConfigMap", document["metadata"]["name"]): set(document["data"]) for document in rendered.all("ConfigMap")}
+    found = {
+        ("ConfigMap", document["metadata"]["name"]): set(document["data"]) for document in rendered.all("ConfigMap")
+    }
     for certificate in rendered.all("Certificate"):
         found["Secret", certificate["spec"]["secretName"]] = {"tls.crt", "tls.key", "ca.crt"}
     return found
@@ -76,14 +78,23 @@ def test_hooks_need_nothing_of_the_release(rendered):
 
 def test_everything_that_is_made_is_used(rendered):
     used = {(what, name) for pod in rendered.pods.values() for what, name, _ in references(pod)}
-    dashboards = {document["metadata"]["name"] for document in rendered.all("ConfigMap") if "grafana_dashboard" in document["metadata"]["labels"]}
+    dashboards = {
+        document["metadata"]["name"]
+        for document in rendered.all("ConfigMap")
+        if "grafana_dashboard" in document["metadata"]["labels"]
+    }
     assert {known for known in made(rendered) if known[1] not in dashboards} <= used
 
 
 def test_existing_secrets_are_the_ones_that_are_used():
     rendered = render_set("existing-secrets")
     found = set(references(rendered.server))
-    assert {("Secret", "123", "uri"), ("Secret", "true", "1e3"), ("Secret", "sealing", "key"), ("Secret", "callers", "callers")} <= found
+    assert {
+        ("Secret", "123", "uri"),
+        ("Secret", "true", "1e3"),
+        ("Secret", "sealing", "key"),
+        ("Secret", "callers", "callers"),
+    } <= found
     assert not [name for _, name, _ in found if name == "vestibule"]
     (job,) = rendered.all("Job")
     assert set(references(job["spec"]["template"])) == {("Secret", "123", "uri")}
@@ -145,7 +156,13 @@ def test_the_certificate_is_for_every_service():
     (certificate,) = rendered.all("Certificate")
     spec = certificate["spec"]
     assert set(spec) == {
-        "secretName", "issuerRef", "dnsNames", "duration", "renewBefore", "privateKey", "usages",
+        "secretName",
+        "issuerRef",
+        "dnsNames",
+        "duration",
+        "renewBefore",
+        "privateKey",
+        "usages",
     }
     assert certificate["apiVersion"] == "cert-manager.io/v1"
     assert spec["issuerRef"] == {"name": "internal", "kind": "ClusterIssuer", "group": "cert-manager.io"}
@@ -181,7 +198,9 @@ def test_metrics_are_read_once_from_each_pod(rendered):
         spec, values = monitor["spec"], rendered.values["serviceMonitor"]
         assert set(spec) == {"selector", "namespaceSelector", "endpoints"}
         wanted = spec["selector"]["matchLabels"]
-        chosen = [service for service in rendered.all("Service") if wanted.items() <= service["metadata"]["labels"].items()]
+        chosen = [
+            service for service in rendered.all("Service") if wanted.items() <= service["metadata"]["labels"].items()
+        ]
         assert [service["metadata"]["name"] for service in chosen] == [rendered.fullname]
         (endpoint,) = spec["endpoints"]
         assert set(endpoint) - {"metricRelabelings"} == {"port", "path", "interval", "scrapeTimeout"}
@@ -228,7 +247,9 @@ def test_telemetry_says_which_pod_it_comes_from(rendered):
             "k8s.node.name": "$(NODE_NAME)",
             **rendered.values["resourceAttributes"],
         }
-        fields = {name: variables[name]["valueFrom"]["fieldRef"]["fieldPath"] for name in ("POD_NAME", "POD_UID", "NODE_NAME")}
+        fields = {
+            name: variables[name]["valueFrom"]["fieldRef"]["fieldPath"] for name in ("POD_NAME", "POD_UID", "NODE_NAME")
+        }
         assert fields == {"POD_NAME": "metadata.name", "POD_UID": "metadata.uid", "NODE_NAME": "spec.nodeName"}
         # Kubernetes replaces only what stands before.
         order = list(variables)
@@ -240,8 +261,8 @@ def test_extra_variables_and_volumes_reach_the_migration_too():
     for kind in ("Deployment", "Job"):
         spec = rendered.pods[kind]["spec"]
         (container,) = spec["containers"]
-        assert [variable for variable in container["env"] if variable["name"] in ("RUST_BACKTRACE", "PROXY_PASSWORD")] == (
-            rendered.values["extraEnv"]
-        )
+        assert [
+            variable for variable in container["env"] if variable["name"] in ("RUST_BACKTRACE", "PROXY_PASSWORD")
+        ] == (rendered.values["extraEnv"])
         assert rendered.values["extraVolumeMounts"][0] in container["volumeMounts"]
         assert rendered.values["extraVolumes"][0] in spec["volumes"]

@@ -94,7 +94,10 @@ BY_SCHEMA = {
     "variable as number": ({"extraEnv": [{"name": "A", "value": 1}]}, "extraEnv"),
     "attribute with comma": ({"resourceAttributes": {"team": "a,b"}}, "resourceAttributes"),
     "volume of the chart": ({"extraVolumes": [{"name": "files", "emptyDir": {}}]}, "extraVolumes"),
-    "mount of the chart": ({"extraVolumeMounts": [{"name": "a", "mountPath": "/etc/vestibule/x"}]}, "extraVolumeMounts"),
+    "mount of the chart": (
+        {"extraVolumeMounts": [{"name": "a", "mountPath": "/etc/vestibule/x"}]},
+        "extraVolumeMounts",
+    ),
     "label of the chart": ({"podLabels": {"app.kubernetes.io/name": "a"}}, "app.kubernetes.io/name"),
     "label of the chart in a hook": ({"hooks": {"podLabels": {"app.kubernetes.io/component": "server"}}}, "component"),
     "nobody may call": ({"networkPolicy": {"ingress": {"grpc": []}}}, "grpc"),
@@ -114,6 +117,8 @@ BY_SCHEMA = {
 BY_TEMPLATE = {
     "one port for two": ({"ports": {"grpc": 9464}}, "ports.grpc and ports.http must differ"),
     "one port of the service": ({"service": {"ports": {"grpc": 9464}}}, "service.ports.grpc and service.ports.http"),
+    "lease": ({"config": {"claimLease": "2s"}}, "config.claimLease must be within 3s to 60s"),
+    "no time at all": ({"config": {"handshakeTimeout": "0s"}}, "config.handshakeTimeout must be within 100ms"),
     "overlap": ({"config": {"jwtKeyPeriod": "59days"}}, "jwtKeyPeriod must be at least twice"),
     "overlap in other units": ({"config": {"jwtKeyPeriod": "1439h"}}, "jwtKeyPeriod must be at least twice"),
     "scaled backwards": (
@@ -170,7 +175,7 @@ def test_the_templates_refuse(case):
         {"podDisruptionBudget": {"minAvailable": 1, "maxUnavailable": None}},
         {"podDisruptionBudget": {"minAvailable": "50%", "maxUnavailable": None}},
         {"serviceMonitor": {"scrapeTimeout": "30s"}},
-        {"config": {"claimLease": "1m 30s", "drainTimeout": "1m30s"}},
+        {"config": {"maxCallDuration": "1m 30s", "drainTimeout": "1m30s"}},
         {"config": {"callerBurst": None, "otlpEndpoint": "https://collector.example.com/"}},
         {"fullnameOverride": LONG[1:]},
         {"global": {"anything": "of a chart above"}},

@@ -67,7 +67,11 @@ def test_writes_only_where_the_embedded_default_keeps_its_data(rendered):
     assert ("VESTIBULE_DATA_DIR" in rendered.settings) == rendered.embedded
     if rendered.embedded:
         assert set(volumes["data"]) == {"name", "emptyDir"}
-        (mount,) = [mount for mount in rendered.container["volumeMounts"] if mount["name"] == "data" and mount["mountPath"] != "/tmp"]
+        (mount,) = [
+            mount
+            for mount in rendered.container["volumeMounts"]
+            if mount["name"] == "data" and mount["mountPath"] != "/tmp"
+        ]
         # It makes the directory itself, so that it owns it.
         assert rendered.settings["VESTIBULE_DATA_DIR"].rpartition("/")[0] == mount["mountPath"]
 
@@ -94,7 +98,11 @@ def test_tells_the_protocol_of_each_port(rendered):
 
 
 def test_takes_another_name_for_the_protocol():
-    (port,) = [port for port in render(service={"appProtocol": "grpc"}).one("Service")["spec"]["ports"] if port["name"] == "grpc"]
+    (port,) = [
+        port
+        for port in render(service={"appProtocol": "grpc"}).one("Service")["spec"]["ports"]
+        if port["name"] == "grpc"
+    ]
     assert port["appProtocol"] == "grpc"
 
 
@@ -181,8 +189,9 @@ def test_only_one_says_how_many_replicas_there_are(rendered):
             rendered.values["autoscaling"]["minReplicas"],
             rendered.values["autoscaling"]["maxReplicas"],
         )
-        assert spec["metrics"][0]["resource"]["target"]["averageUtilization"] == (
-            rendered.values["autoscaling"]["targetCPUUtilizationPercentage"]
+        assert (
+            spec["metrics"][0]["resource"]["target"]["averageUtilization"]
+            == (rendered.values["autoscaling"]["targetCPUUtilizationPercentage"])
         )
         assert spec["metrics"][1:] == rendered.values["autoscaling"]["metrics"]
         assert spec.get("behavior", {}) == rendered.values["autoscaling"]["behavior"]

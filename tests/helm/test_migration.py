@@ -39,7 +39,8 @@ def test_ends_and_is_alone(rendered):
 
 def test_fails_before_helm_stops_waiting():
     (job,) = render().all("Job")
-    assert job["spec"]["activeDeadlineSeconds"] < HELM_WAITS
+    grace = job["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+    assert job["spec"]["activeDeadlineSeconds"] + grace < HELM_WAITS
 
 
 def test_its_way_to_the_database_is_open_before_it_runs():

@@ -49,10 +49,7 @@ def variable(setting):
 def write_files(directory, rendered):
     """Writes what the projected volume would hold."""
     directory.mkdir()
-    # An API key is for one environment.
-    live = {"VESTIBULE_ENVIRONMENT": rendered.settings["VESTIBULE_ENVIRONMENT"]}
-    callers = run("callers", "new", "checkout", "--permissions", "verify", environment=live).stdout.splitlines()[-1]
-    (directory / "callers.jsonl").write_text(callers + "\n")
+    (directory / "callers.jsonl").write_text(caller(rendered.settings["VESTIBULE_ENVIRONMENT"]))
     (directory / "sealing.key").write_text(base64.b64encode(bytes(range(32))).decode())
     (directory / "otlp-headers").write_text("authorization: Bearer collector\n")
     own = [
@@ -69,6 +66,13 @@ def write_files(directory, rendered):
     (directory / "client-ca.crt").write_text(certificate)
     (directory / "otlp-ca.crt").write_text(certificate)
     return directory
+
+
+@functools.cache
+def caller(environment):
+    """A line of the callers file. API keys are for one environment."""
+    arguments = ["callers", "new", "checkout", "--permissions", "verify", "--environment", environment]
+    return run(*arguments).stdout.splitlines()[-1] + "\n"
 
 
 @functools.cache

@@ -6,7 +6,7 @@ import re
 import helm_python
 import pytest
 from program import SECRETS, defaults, environment, run, settings, variable, write_files
-from rendered import CHART, VALUE_SETS, render, render_set
+from rendered import CHART, VALUE_SETS, chart, render_set
 
 #: How the chart's default differs from the program's, beside addresses, secrets and files.
 DIFFERENT = {"environment": ("test", "live"), "lame-duck": ("0s", "5s"), "log-format": ("text", "json")}
@@ -66,7 +66,7 @@ def test_the_chart_takes_the_durations_that_the_program_takes(name, tmp_path):
     for value in DURATIONS:
         known = run("check-config", environment=given | {variable(kebab(name)): value}, check=False).returncode == 0
         try:
-            render(config={name: value})
+            chart().render({"config": {name: value}})
             taken = True
         except helm_python.HelmRenderError:
             taken = False

@@ -54,7 +54,7 @@ def test_the_schema_takes_what_the_program_takes(name, value, taken, tmp_path):
 
 #: Around every bound that the program has.
 DURATIONS = ["0s", "99ms", "100ms", "999ms", "1s", "2s 999ms", "3s", "60s", "61s", "14m 59s", "15m", "1h", "61m"]
-DURATIONS += ["365days", "8761h", "87660h"]
+DURATIONS += ["365days", "8761h", "3653days", "87673h"]
 
 
 @pytest.mark.parametrize(

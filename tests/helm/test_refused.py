@@ -117,8 +117,9 @@ BY_SCHEMA = {
 BY_TEMPLATE = {
     "one port for two": ({"ports": {"grpc": 9464}}, "ports.grpc and ports.http must differ"),
     "one port of the service": ({"service": {"ports": {"grpc": 9464}}}, "service.ports.grpc and service.ports.http"),
-    "lease": ({"config": {"claimLease": "2s"}}, "config.claimLease must be within 3s to 60s"),
-    "no time at all": ({"config": {"handshakeTimeout": "0s"}}, "config.handshakeTimeout must be within 100ms"),
+    "lease": ({"config": {"claimLease": "2s"}}, "config.claimLease must be at least 3s"),
+    "long lease": ({"config": {"claimLease": "61s"}}, "config.claimLease must be at most 60s"),
+    "no time at all": ({"config": {"handshakeTimeout": "0s"}}, "config.handshakeTimeout must be at least 100ms"),
     "overlap": ({"config": {"jwtKeyPeriod": "59days"}}, "jwtKeyPeriod must be at least twice"),
     "overlap in other units": ({"config": {"jwtKeyPeriod": "1439h"}}, "jwtKeyPeriod must be at least twice"),
     "scaled backwards": (

@@ -100,8 +100,8 @@ class Rendered:
     @property
     def pods(self):
         """Everything that becomes a pod, by the kind that it is in."""
-        found = {kind: document["spec"]["template"] for kind in ("Deployment", "Job") for document in self.all(kind)}
-        return found | {"Pod": document for document in self.all("Pod")}
+        found = [(kind, document["spec"]["template"]) for kind in ("Deployment", "Job") for document in self.all(kind)]
+        return dict(found + [("Pod", document) for document in self.all("Pod")])
 
     @property
     def settings(self):

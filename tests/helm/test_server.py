@@ -113,7 +113,10 @@ def test_has_a_headless_service_beside_the_other(rendered):
     if rendered.values["service"]["headless"]:
         headless = rendered.one("Service", "-headless")["spec"]
         assert headless["clusterIP"] == "None"
-        assert [port["name"] for port in headless["ports"]] == ["grpc"]
+        # Its name leads to the pods themselves.
+        assert [(port["name"], port["port"]) for port in headless["ports"]] == [
+            ("grpc", rendered.values["ports"]["grpc"])
+        ]
 
 
 def test_probes_fit_the_port(rendered):

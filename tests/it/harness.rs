@@ -7,6 +7,7 @@ pub(crate) mod certificates;
 pub(crate) mod chaos;
 pub(crate) mod clients;
 pub(crate) mod clock;
+pub(crate) mod collector;
 pub(crate) mod database;
 pub(crate) mod entry;
 pub(crate) mod fixtures;

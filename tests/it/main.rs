@@ -33,5 +33,6 @@ mod round_trips;
 mod session_service;
 mod signing_keys;
 mod spending_model;
+mod telemetry;
 mod tidy;
 mod transport;

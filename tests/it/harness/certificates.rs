@@ -1,6 +1,6 @@
 //! Certificates for tests, and connections with TLS.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use hyper_util::rt::TokioIo;
@@ -48,8 +48,17 @@ impl Authority {
 
     /// A server's certificate, for [`SERVER_NAME`].
     pub(crate) fn server(&self) -> Issued {
+        self.server_at(SanType::DnsName(SERVER_NAME.try_into().unwrap()))
+    }
+
+    /// One for a server on this machine.
+    pub(crate) fn local_server(&self) -> Issued {
+        self.server_at(SanType::IpAddress(Ipv4Addr::LOCALHOST.into()))
+    }
+
+    fn server_at(&self, name: SanType) -> Issued {
         let mut params = params(SERVER_NAME);
-        params.subject_alt_names = vec![SanType::DnsName(SERVER_NAME.try_into().unwrap())];
+        params.subject_alt_names = vec![name];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         self.issue(&params)
     }

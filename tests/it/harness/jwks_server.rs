@@ -30,6 +30,8 @@ struct State {
     token: Mutex<Option<String>>,
     away: AtomicBool,
     asked: AtomicUsize,
+    /// The `traceparent` of requests that had one.
+    traceparents: Mutex<Vec<String>>,
 }
 
 impl JwksServer {
@@ -93,6 +95,11 @@ impl JwksServer {
     pub(crate) fn asked(&self) -> usize {
         self.state.asked.load(Ordering::SeqCst)
     }
+
+    /// To which traces requests belonged.
+    pub(crate) fn traceparents(&self) -> Vec<String> {
+        lock(&self.state.traceparents).clone()
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -123,6 +130,8 @@ impl State {
             request.push(stream.read_u8().await?);
         }
         let request = String::from_utf8_lossy(&request).into_owned();
+        let traceparent = request.lines().find_map(|line| line.strip_prefix("traceparent: "));
+        lock(&self.traceparents).extend(traceparent.map(str::to_owned));
         let token = lock(&self.token).clone();
         let expected = token.map(|token| format!("authorization: Bearer {token}\r\n"));
         let may = expected.is_none_or(|expected| request.contains(&expected));

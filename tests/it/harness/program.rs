@@ -84,10 +84,16 @@ pub(crate) struct Program {
 impl Program {
     /// Starts a server on free ports, and waits until it says that it serves.
     pub(crate) async fn serve(folder: &Path, arguments: &[&str]) -> Self {
+        Self::serve_in(folder, arguments, &[]).await
+    }
+
+    /// The same, with these variables in its environment.
+    pub(crate) async fn serve_in(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let ports = ["--listen-address", "127.0.0.1:0", "--http-address", "127.0.0.1:0"];
         let arguments = [&["serve", "--log-format", "json"], &ports[..], arguments].concat();
-        let mut child =
-            command(folder, &arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut command = command(folder, &arguments);
+        command.envs(environment.iter().copied()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         let lines = Arc::new(Mutex::new(Vec::new()));
         let mut reading = JoinSet::new();
         let mut output = BufReader::new(child.stderr.take().unwrap()).lines();

@@ -7,21 +7,21 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use serde_json::json;
 use tokio::task::JoinSet;
 use tonic::{Code, Request};
+use vestibule::clock::{Clock as _, SystemClock};
 use vestibule::domain::permission::Permission::Admin;
 use vestibule::pb;
 
 use super::{telling, traced};
 use crate::faults::until;
-use crate::harness::callers::{Key, by_subject, issuer_line};
-use crate::harness::clients::Authorization;
-use crate::harness::clients::Clients;
+use crate::harness::callers::{by_subject, issuer_line};
+use crate::harness::clients::{Authorization, Clients};
 use crate::harness::collector::{Collector, ReceivedSpan};
 use crate::harness::connect;
 use crate::harness::fixtures::{creation, magic_link, organization};
 use crate::harness::issuer::{Pair, jwks};
 use crate::harness::jwks_server::JwksServer;
 use crate::harness::logins::exchange;
-use crate::harness::program::Program;
+use crate::harness::program::{Folder, Program};
 use crate::harness::refusal::refused;
 use crate::harness::{Harness, Setup};
 
@@ -64,10 +64,7 @@ fn attributes(span: &ReceivedSpan) -> BTreeMap<&str, &str> {
 }
 
 fn vouch(address: &str) -> pb::CreateIntermediateSessionRequest {
-    pb::CreateIntermediateSessionRequest {
-        email_address: address.to_owned(),
-        factors: vec![magic_link()],
-    }
+    pb::CreateIntermediateSessionRequest { email_address: address.to_owned(), factors: vec![magic_link()] }
 }
 
 async fn vouched(clients: &Clients, address: &str) -> String {
@@ -137,7 +134,7 @@ async fn one_trace_leads_from_the_client_to_transactions_and_scripts() {
     for (call, operations) in [
         (SPEND, &["claim", "discovery_create_organization", "finish"][..]),
         (UPDATE, &["organization_update"]),
-        (EXCHANGE, &["claim", "exchange_intermediate_session", "finish"]),
+        (EXCHANGE, &["claim", "intermediate_session_exchange", "finish"]),
     ] {
         let call = named(&spans, call);
         let below: Vec<_> = spans.iter().filter(|span| span.parent == call.id).collect();
@@ -155,7 +152,7 @@ async fn one_trace_leads_from_the_client_to_transactions_and_scripts() {
 /// The line of the log, and the record that was sent, about the end of a call with this id.
 async fn told(program: &Program, request_id: &str) -> serde_json::Value {
     let mut line = None;
-    until("the line of the call", async || {
+    until(format!("the line of the call {request_id}"), async || {
         let mut lines = program.log().into_iter();
         line = lines.find(|line| line["message"] == "answered" && line["span"]["request_id"] == request_id);
         line.is_some()
@@ -307,7 +304,10 @@ async fn faults_are_errors_and_mistakes_are_not() {
     assert_eq!(call.attributes["rpc.response.status_code"], "UNAVAILABLE");
     assert_eq!((call.status, &*call.attributes["error.type"]), (StatusCode::Error, "UNAVAILABLE"));
     let below = named(&spans, "organization_find");
-    assert_eq!((below.status, &*below.attributes["error.type"]), (StatusCode::Error, "unavailable"));
+    // The connection broke, or there was none.
+    let kinds = ["unavailable", "unknown_outcome"];
+    assert!(kinds.contains(&&*below.attributes["error.type"]), "{below:#?}");
+    assert_eq!(below.status, StatusCode::Error);
     for span in &spans {
         assert_eq!(span.status_message, "", "{span:#?}");
     }
@@ -369,25 +369,27 @@ async fn health_checks_and_unknown_methods_tell_nothing_of_strangers() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_trace_goes_on_to_an_issuer() {
     const ISSUER: &str = "https://id.acme.com";
-    let pair = Pair::es256("one");
-    let server = JwksServer::plain(jwks(&[&Pair::es256("zero")])).await;
+    let (old, new) = (Pair::es256("old"), Pair::es256("new"));
+    let server = JwksServer::plain(jwks(&[&old])).await;
     let issuer = issuer_line(ISSUER, "vestibule", &json!({"jwks_url": server.url()}));
     let caller = by_subject("billing", &[Admin], ISSUER, "billing-service");
-    let key = Key::new("prober", &[Admin]);
-    let t = Setup::postgres().await.callers(&[&caller, &issuer, &key.line]).start().await;
+    let t = Harness::postgres().await;
+    let folder = Folder::new();
+    let file = folder.file("callers", &[caller, issuer].join("\n"));
     let collector = Collector::start().await;
-    let file = t.config.callers_file.as_ref().unwrap().display().to_string();
     let program = telling(&t, &collector, &["--callers-file", &file]).await;
-    let now = vestibule::clock::Clock::now(&*t.clock).unix_timestamp();
-    let claims = json!({"iss": ISSUER, "sub": "billing-service", "aud": "vestibule", "iat": now, "exp": now + 300});
-    server.publish(jwks(&[&pair]));
-    let jwt = pair.sign(&claims);
-    let clients = Clients::new(connect(program.grpc).await, Authorization::bearer(&jwt));
-    until("the key to be known", async || {
-        clients.create(traced(organization("Acme"), SAMPLED)).await.is_ok()
-    })
-    .await;
-    let asked: Vec<_> = server.traceparents();
+    let now = SystemClock::new().now().unix_timestamp();
+    let claims =
+        json!({"iss": ISSUER, "sub": "billing-service", "aud": "vestibule", "iat": now, "exp": now + 300});
+    let channel = connect(program.grpc).await;
+    let signed = |pair: &Pair| Clients::new(channel.clone(), Authorization::bearer(&pair.sign(&claims)));
+    signed(&old).create(organization("Acme")).await.unwrap();
+    server.publish(jwks(&[&new]));
+    // The issuer is not asked again at once.
+    let clients = signed(&new);
+    let create = async || clients.create(traced(organization("Acme"), SAMPLED)).await.is_ok();
+    until("the key to be known", create).await;
+    let asked = server.traceparents();
     let name = "vestibule.v1.OrganizationService/CreateOrganization";
     let spans = calls(&collector, TRACE, &[name]).await;
     let joined: Vec<_> = asked.iter().filter(|traceparent| traceparent.contains(TRACE)).collect();

@@ -6,6 +6,9 @@
 //! turns in short slices, so that whatever disturbs the machine disturbs all alike; what is compared is
 //! the slices of one round, and the median of that is told.
 //!
+//! A second table has what the processes take up: how long they took to start, and their memory before and
+//! after the calls.
+//!
 //! The receiver shares the machine, as the client does, and only counts: what a collector does with what it gets
 //! is not the program's cost. Beside the throughput stands what arrived of the spans that were made: what comes
 //! faster than it is sent is dropped.
@@ -32,6 +35,8 @@ mod receiver;
 #[path = "telemetry/server.rs"]
 mod server;
 
+use std::time::Duration;
+
 use load::Call;
 use receiver::Receiver;
 use server::{Server, Stores};
@@ -45,6 +50,9 @@ const CALLS: [(Call, usize); 3] = [
     (Call::CreateOrganization, 3_000),
     (Call::DiscoveryCreateOrganization, 2_000),
 ];
+
+/// How long servers do nothing before their memory is looked at.
+const AT_EASE: Duration = Duration::from_secs(5);
 
 /// How many calls, one after another, tell how many spans a call makes when none is dropped.
 const AT_REST: usize = 100;
@@ -61,6 +69,9 @@ async fn measure() {
     let all = Server::start(&stores, &["--otlp-endpoint", &receiver.endpoint()]).await;
     let tenth = ["--otlp-endpoint", &other.endpoint(), "--trace-sample-ratio", "0.1"];
     let some = Server::start(&stores, &tenth).await;
+    let servers = [("alone", &alone), ("traced", &all), ("a tenth traced", &some)];
+    tokio::time::sleep(AT_EASE).await;
+    let idle = servers.map(|(_, server)| server.memory());
     println!(
         "| call | alone/s | traced/s | traced/alone | spans arrived | a tenth/s | a tenth/alone | p50 ms alone | traced |"
     );
@@ -101,5 +112,12 @@ async fn measure() {
             median(&|(quiet, _, _)| quiet.p50_ms),
             median(&|(_, told, _)| told.p50_ms),
         );
+    }
+    let binary = std::fs::metadata(env!("CARGO_BIN_EXE_vestibule")).unwrap().len();
+    println!("\nThe program has {} MiB.\n", binary / 1024 / 1024);
+    println!("| server | start ms | idle MiB | after the calls MiB |");
+    println!("|---|---|---|---|");
+    for ((name, server), idle) in servers.into_iter().zip(idle) {
+        println!("| {name} | {} | {idle} | {} |", server.start.as_millis(), server.memory());
     }
 }

@@ -6,7 +6,6 @@
 //! is dropped.
 
 mod deadline;
-mod fields;
 pub mod metrics;
 mod otlp;
 pub mod spans;
@@ -102,7 +101,7 @@ impl Telemetry {
     /// Writes log lines from now on, and nothing else.
     #[must_use]
     pub fn logs(config: &TelemetryConfig) -> Self {
-        subscriber::start(config, None, None);
+        subscriber::start(config, None);
         Self { metrics: Metrics::unread(), sending: None }
     }
 
@@ -113,11 +112,7 @@ impl Telemetry {
     pub fn start(config: &TelemetryConfig, resource: &Resource) -> Result<Self, TelemetryError> {
         let started = Self::prepare(config, resource);
         let sending = started.as_ref().ok().and_then(|telemetry| telemetry.sending.as_ref());
-        subscriber::start(
-            config,
-            sending.map(|sending| &sending.traces),
-            sending.map(|sending| &sending.logs),
-        );
+        subscriber::start(config, sending.map(|sending| &sending.logs));
         started
     }
 
@@ -126,11 +121,12 @@ impl Telemetry {
             return Ok(Self { metrics: Metrics::new(resource.clone())?, sending: None });
         };
         let sender = collector.metrics(config.otlp_metrics_interval)?;
-        let metrics = Metrics::sent(resource.clone(), Some(sender))?;
+        let mut metrics = Metrics::sent(resource.clone(), Some(sender))?;
         metrics.count_senders();
-        let traces = collector.traces(resource.clone(), config.trace_sample_ratio)?;
-        let logs = collector.logs(resource.clone())?;
-        Ok(Self { metrics, sending: Some(Sending { collector, traces, logs }) })
+        let traces = collector.traces(resource.clone(), config.trace_sample_ratio, &metrics)?;
+        metrics.trace_with(&traces);
+        let logs = collector.logs(resource.clone(), &metrics)?;
+        Ok(Self { metrics: Arc::new(metrics), sending: Some(Sending { collector, traces, logs }) })
     }
 
     /// The metrics of this program.

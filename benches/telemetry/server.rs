@@ -4,7 +4,7 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sea_orm::{ConnectionTrait as _, Database};
 use secrecy::SecretString;
@@ -45,14 +45,18 @@ pub(crate) struct Server {
     pub(crate) channels: Vec<Channel>,
     /// Nobody asks for it here.
     pub(crate) echo: Vec<Channel>,
-    _child: Child,
+    /// How long it took from the start of the process to the first connection.
+    pub(crate) start: Duration,
+    child: Child,
 }
 
 impl Server {
     /// With settings beside those of the stores. What it logs goes into a file.
+    #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
     pub(crate) async fn start(stores: &Stores, settings: &[&str]) -> Self {
         let address = free_address();
         let log = stores.folder.join(format!("{}.log", address.port()));
+        let begun = Instant::now();
         let child = Command::new(env!("CARGO_BIN_EXE_vestibule"))
             .args(["serve", "--listen-address", &address.to_string(), "--http-address", "127.0.0.1:0"])
             .args(["--database-url", &stores.postgres.url("bench"), "--redis-url", &stores.redis.url()])
@@ -64,7 +68,20 @@ impl Server {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        Self { channels: connect(address).await, echo: Vec::new(), _child: child }
+        let first = connect(address).await;
+        let start = begun.elapsed();
+        let mut channels = vec![first];
+        for _ in 1..4 {
+            channels.push(connect(address).await);
+        }
+        Self { channels, echo: Vec::new(), start, child }
+    }
+
+    /// How much memory its process has, in MiB.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id().unwrap())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
     }
 }
 
@@ -73,14 +90,12 @@ fn free_address() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-async fn connect(address: SocketAddr) -> Vec<Channel> {
+async fn connect(address: SocketAddr) -> Channel {
     let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
-    let mut channels = Vec::new();
-    while channels.len() < 4 {
+    loop {
         match endpoint.connect().await {
-            Ok(channel) => channels.push(channel),
-            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            Ok(channel) => return channel,
+            Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
         }
     }
-    channels
 }

@@ -18,6 +18,7 @@ use crate::callers::{Callers, Presented, Refusal};
 use crate::domain::call::Caller;
 use crate::domain::permission::Permission;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::spans::called_by;
 use crate::transport::peer::Peer;
 
 /// The metadata by which the published API makes a call as a member, with fewer rights. Ignoring it
@@ -46,7 +47,7 @@ impl AuthenticateLayer {
             Some(Access::Open) => Caller::anonymous(),
             access => {
                 let caller = self.authenticate(headers, peer).await.map_err(status::not_authenticated)?;
-                tracing::Span::current().record("caller", &caller.name);
+                called_by(&caller.name);
                 let allows = |permission: &Permission| caller.permissions.allow(*permission);
                 match access {
                     Some(Access::Needs(permissions)) if !permissions.iter().any(allows) => {

@@ -15,8 +15,8 @@ use prost_types::FileDescriptorSet;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
+use tracing::Instrument as _;
 use tracing::field::Empty;
-use tracing::{Instrument as _, Span};
 
 use super::Api;
 use super::request::{REQUEST_ID, RequestId};
@@ -26,7 +26,7 @@ use crate::domain::ids::{Environment, REQUEST_ID_PREFIX};
 use crate::entropy::Entropy;
 use crate::pb::FILE_DESCRIPTOR_SET;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::{spans, trace_context};
+use crate::telemetry::spans::CallSpan;
 
 /// The longest id that a caller may give a call.
 const MAX_REQUEST_ID: usize = 128;
@@ -134,7 +134,15 @@ where
         let request_id = self.layer.request_id(request.headers());
         let known = request.uri().path().strip_prefix('/').and_then(|method| METHODS.get(method));
         let method = known.map_or(OTHER, String::as_str);
-        let span = span(method, &request_id, request.headers());
+        let call_span = call_span(&self.layer.metrics, method, &request_id, request.headers());
+        let span = tracing::info_span!(
+            "rpc",
+            rpc.system.name = "grpc",
+            rpc.method = method,
+            trace_id = call_span.trace_id().map(tracing::field::display),
+            request_id,
+            caller = Empty,
+        );
         let deadline = deadline(request.headers(), self.layer.max_call_duration);
         let clock = Arc::clone(&self.layer.clock);
         let started = clock.monotonic();
@@ -151,7 +159,8 @@ where
             Ok(self.inner.call(request))
         };
         let metrics = Arc::clone(&self.layer.metrics);
-        let ending = Ending { method, metrics, clock, started, span: span.clone(), code: Code::Cancelled };
+        let ending =
+            Ending { method, metrics, clock, started, span: call_span.clone(), code: Code::Cancelled };
         let work = async move {
             // The whole of it moves in, so that it is dropped with the call.
             let mut ending = ending;
@@ -165,29 +174,16 @@ where
             ending.code = code;
             Ok(response)
         };
-        Box::pin(work.instrument(span))
+        Box::pin(call_span.around(work.instrument(span)))
     }
 }
 
 /// The span of a call. Health checks have none.
-fn span(method: &'static str, request_id: &str, headers: &HeaderMap) -> Span {
+fn call_span(metrics: &Metrics, method: &'static str, request_id: &str, headers: &HeaderMap) -> CallSpan {
     if method.starts_with(HEALTH) {
-        return Span::none();
+        return CallSpan::none();
     }
-    let span = tracing::info_span!(
-        "rpc",
-        otel.name = method,
-        otel.kind = "server",
-        rpc.system.name = "grpc",
-        rpc.method = method,
-        trace_id = Empty,
-        request_id,
-        caller = Empty,
-    );
-    if let Some(trace) = trace_context::join(&span, headers) {
-        span.record("trace_id", tracing::field::display(trace));
-    }
-    span
+    CallSpan::begin(metrics, method, request_id, headers)
 }
 
 /// The size of the metadata, as HTTP/2 counts it (RFC 9113, 6.5.2).
@@ -251,7 +247,7 @@ struct Ending {
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
     started: Duration,
-    span: Span,
+    span: CallSpan,
     code: Code,
 }
 
@@ -261,7 +257,7 @@ impl Drop for Ending {
         let duration = self.clock.monotonic().saturating_sub(self.started);
         let failed = is_fault(self.code);
         self.metrics.call_ended(self.method, code, failed, duration);
-        spans::answered(&self.span, code, failed);
+        self.span.end(code, failed);
         let duration_ms = duration.as_secs_f64() * 1_000.0;
         if self.method.starts_with(HEALTH) {
             tracing::debug!(method = self.method, code, duration_ms, "answered");

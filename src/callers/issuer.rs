@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
-use tracing::Instrument as _;
 
 use super::jwks::{ReadError, Source};
 use crate::clock::Clock;
 use crate::telemetry::chain;
+use crate::telemetry::spans::continued;
 use crate::tokens::bearer::Jwks;
 
 /// How often keys at a URL are read again. Issuers publish a key for longer than that before they sign with
@@ -150,7 +150,7 @@ impl Issuer {
         if missing && !recently {
             let (issuer, clock) = (Arc::clone(self), Arc::clone(clock));
             let reading = async move { issuer.read(&mut tried, &*clock).await };
-            let reading = tasks.spawn(reading.in_current_span());
+            let reading = tasks.spawn(continued(reading));
             if reading.await.is_err() {
                 return Found::Away;
             }

@@ -1,8 +1,10 @@
-//! A deadline for everything that is sent to the collector. The library's own ends when the head of an answer has
+//! A deadline for everything that is sent to the collector, and what came of it. The library's own ends when the head of an answer has
 //! come.
 
 use std::time::Duration;
 
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::Counter;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::logs::{LogBatch, LogExporter};
@@ -20,6 +22,25 @@ pub(super) const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct Deadline<E> {
     pub(super) exporter: E,
     pub(super) timer: Handle,
+    /// Counts what was sent, or could not be.
+    pub(super) exported: Option<Counter<u64>>,
+}
+
+impl<E> Deadline<E> {
+    fn count(&self, items: usize, outcome: &OTelSdkResult) {
+        let Some(exported) = &self.exported else {
+            return;
+        };
+        let error_type = match outcome {
+            Ok(()) => None,
+            Err(OTelSdkError::Timeout(_)) => Some("timeout"),
+            Err(OTelSdkError::AlreadyShutdown) => Some("already_shutdown"),
+            Err(OTelSdkError::InternalFailure(_)) => Some("rejected"),
+        };
+        let attributes: Vec<_> =
+            error_type.map(|error| KeyValue::new("error.type", error)).into_iter().collect();
+        exported.add(items as u64, &attributes);
+    }
 }
 
 async fn within(timer: &Handle, export: impl Future<Output = OTelSdkResult> + Send) -> OTelSdkResult {
@@ -35,7 +56,10 @@ async fn within(timer: &Handle, export: impl Future<Output = OTelSdkResult> + Se
 
 impl<E: SpanExporter> SpanExporter for Deadline<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        within(&self.timer, self.exporter.export(batch)).await
+        let spans = batch.len();
+        let outcome = within(&self.timer, self.exporter.export(batch)).await;
+        self.count(spans, &outcome);
+        outcome
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
@@ -53,7 +77,10 @@ impl<E: SpanExporter> SpanExporter for Deadline<E> {
 
 impl<E: LogExporter> LogExporter for Deadline<E> {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
-        within(&self.timer, self.exporter.export(batch)).await
+        let records = batch.iter().count();
+        let outcome = within(&self.timer, self.exporter.export(batch)).await;
+        self.count(records, &outcome);
+        outcome
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {

@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{AsyncInstrument, Counter, Histogram, Meter, MeterProvider as _};
+use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use prometheus::{Registry, TextEncoder};
 
 pub use names::{Decider, Gauge, Limit, Shed, Transition};
@@ -32,6 +34,8 @@ pub struct Metrics {
     provider: SdkMeterProvider,
     registry: Registry,
     meter: Meter,
+    /// Makes the spans of what is measured, if they go anywhere.
+    tracer: Option<SdkTracer>,
     call_duration: Histogram<f64>,
     calls_shed: Counter<u64>,
     calls_limited: Counter<u64>,
@@ -50,14 +54,30 @@ impl Metrics {
     /// # Errors
     /// [`TelemetryError::Setup`].
     pub fn new(resource: Resource) -> Result<Arc<Self>, TelemetryError> {
-        Self::sent(resource, None)
+        Ok(Arc::new(Self::sent(resource, None)?))
+    }
+
+    /// Metrics that Prometheus reads, of what has spans, too.
+    ///
+    /// # Errors
+    /// [`TelemetryError::Setup`].
+    pub fn traced(resource: Resource, traces: &SdkTracerProvider) -> Result<Arc<Self>, TelemetryError> {
+        let mut metrics = Self::sent(resource, None)?;
+        metrics.trace_with(traces);
+        Ok(Arc::new(metrics))
+    }
+
+    /// Has what is measured make spans.
+    pub(super) fn trace_with(&mut self, traces: &SdkTracerProvider) {
+        self.tracer = Some(traces.tracer("vestibule"));
+    }
+
+    pub(super) fn tracer(&self) -> Option<&SdkTracer> {
+        self.tracer.as_ref()
     }
 
     /// Metrics that Prometheus reads, and that `sender`, if there is one, sends to a collector.
-    pub(super) fn sent(
-        resource: Resource,
-        sender: Option<MetricsSender>,
-    ) -> Result<Arc<Self>, TelemetryError> {
+    pub(super) fn sent(resource: Resource, sender: Option<MetricsSender>) -> Result<Self, TelemetryError> {
         let registry = Registry::new();
         let exporter = opentelemetry_prometheus::exporter()
             .with_registry(registry.clone())
@@ -68,7 +88,7 @@ impl Metrics {
         if let Some(sender) = sender {
             provider = provider.with_reader(sender);
         }
-        Ok(Arc::new(Self::of(provider.build(), registry)))
+        Ok(Self::of(provider.build(), registry))
     }
 
     /// Metrics that nobody reads, for programs that end soon.
@@ -136,6 +156,7 @@ impl Metrics {
             provider,
             registry,
             meter,
+            tracer: None,
         };
         metrics.begin_at_zero();
         metrics
@@ -248,6 +269,26 @@ impl Metrics {
     /// Has the senders of spans and log records, which are made afterwards, count what they send and drop.
     pub(super) fn count_senders(&self) {
         opentelemetry::global::set_meter_provider(self.provider.clone());
+    }
+
+    /// Counts spans that were sent to the collector; with an `error.type`, those that could not be.
+    pub(super) fn spans_exported(&self) -> Counter<u64> {
+        self.exported("otel.sdk.exporter.span.exported", "{span}", "Spans that were sent, or could not be")
+    }
+
+    /// The same for log records.
+    pub(super) fn logs_exported(&self) -> Counter<u64> {
+        let description = "Log records that were sent, or could not be";
+        self.exported("otel.sdk.exporter.log.exported", "{log_record}", description)
+    }
+
+    fn exported(&self, name: &'static str, unit: &'static str, description: &'static str) -> Counter<u64> {
+        let counter = self.meter.u64_counter(name).with_unit(unit).with_description(description).build();
+        for error_type in ["rejected", "timeout"] {
+            counter.add(0, &[KeyValue::new("error.type", error_type)]);
+        }
+        counter.add(0, &[]);
+        counter
     }
 
     pub(super) fn shutdown(&self, timeout: Duration) -> OTelSdkResult {

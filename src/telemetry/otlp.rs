@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::metrics::Counter;
 use opentelemetry_otlp::{
     ExporterBuildError, LogExporter, MetricExporter, SpanExporter, WithExportConfig, WithTonicConfig,
 };
@@ -18,6 +19,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 use super::TelemetryError;
 use super::deadline::{Deadline, EXPORT_TIMEOUT};
+use super::metrics::Metrics;
 use crate::config::telemetry::TelemetryConfig;
 
 /// How long it may take to connect to it.
@@ -90,11 +92,17 @@ impl Collector {
     }
 
     /// Sends spans. `ratio` is the part of the calls that is traced, unless their callers have decided.
-    pub(super) fn traces(&self, resource: Resource, ratio: f64) -> Result<SdkTracerProvider, TelemetryError> {
+    pub(super) fn traces(
+        &self,
+        resource: Resource,
+        ratio: f64,
+        metrics: &Metrics,
+    ) -> Result<SdkTracerProvider, TelemetryError> {
         let exporter = self.sent_by(SpanExporter::builder().with_tonic()).build().map_err(setup)?;
         let config = trace::BatchConfigBuilder::default();
         let config = config.with_max_queue_size(QUEUE).with_max_export_batch_size(BATCH).build();
-        let sender = BatchSpanProcessor::builder(self.bounded(exporter)).with_batch_config(config).build();
+        let exporter = self.bounded(exporter, Some(metrics.spans_exported()));
+        let sender = BatchSpanProcessor::builder(exporter).with_batch_config(config).build();
         Ok(SdkTracerProvider::builder()
             .with_resource(resource)
             .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(ratio))))
@@ -103,22 +111,27 @@ impl Collector {
     }
 
     /// Sends what is logged.
-    pub(super) fn logs(&self, resource: Resource) -> Result<SdkLoggerProvider, TelemetryError> {
+    pub(super) fn logs(
+        &self,
+        resource: Resource,
+        metrics: &Metrics,
+    ) -> Result<SdkLoggerProvider, TelemetryError> {
         let exporter = self.sent_by(LogExporter::builder().with_tonic()).build().map_err(setup)?;
         let config = logs::BatchConfigBuilder::default();
         let config = config.with_max_queue_size(QUEUE).with_max_export_batch_size(BATCH).build();
-        let sender = BatchLogProcessor::builder(self.bounded(exporter)).with_batch_config(config).build();
+        let exporter = self.bounded(exporter, Some(metrics.logs_exported()));
+        let sender = BatchLogProcessor::builder(exporter).with_batch_config(config).build();
         Ok(SdkLoggerProvider::builder().with_resource(resource).with_log_processor(sender).build())
     }
 
     /// Sends metrics, in this interval.
     pub(super) fn metrics(&self, interval: Duration) -> Result<MetricsSender, TelemetryError> {
         let exporter = self.sent_by(MetricExporter::builder().with_tonic()).build().map_err(setup)?;
-        Ok(PeriodicReader::builder(self.bounded(exporter)).with_interval(interval).build())
+        Ok(PeriodicReader::builder(self.bounded(exporter, None)).with_interval(interval).build())
     }
 
-    fn bounded<E>(&self, exporter: E) -> Deadline<E> {
-        Deadline { exporter, timer: self.runtime.handle().clone() }
+    fn bounded<E>(&self, exporter: E, count: Option<Counter<u64>>) -> Deadline<E> {
+        Deadline { exporter, timer: self.runtime.handle().clone(), exported: count }
     }
 
     /// All share one connection.

@@ -4,11 +4,9 @@
 //! calls: that decides about traces, and about nothing else.
 
 use http::{HeaderMap, HeaderValue};
+use opentelemetry::Context;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};
-use opentelemetry::trace::{TraceContextExt as _, TraceId};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use tracing::Span;
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 /// The header with the ids of the trace and of the span, and whether the trace is recorded.
 const TRACEPARENT: &str = "traceparent";
@@ -38,26 +36,16 @@ impl Injector for Sent<'_> {
     }
 }
 
-/// Has the span, which nobody has entered yet, go on with the trace of the request's `traceparent`, and tells
-/// the id of its trace. `None`: it belongs to none.
-#[must_use]
-pub fn join(span: &Span, headers: &HeaderMap) -> Option<TraceId> {
-    let mut trace = TraceId::INVALID;
+/// The trace of the request, if it says so and says it well; else none.
+pub(super) fn received(headers: &HeaderMap) -> Context {
     if headers.contains_key(TRACEPARENT) {
-        let remote = TraceContextPropagator::new().extract(&Received(headers));
-        trace = remote.span().span_context().trace_id();
-        if span.set_parent(remote).is_err() {
-            // Nothing is traced here. The log lines tell all the same which trace they belong to.
-            return Some(trace).filter(|trace| *trace != TraceId::INVALID);
-        }
+        TraceContextPropagator::new().extract_with_context(&Context::new(), &Received(headers))
+    } else {
+        Context::new()
     }
-    if trace == TraceId::INVALID {
-        trace = span.context().span().span_context().trace_id();
-    }
-    Some(trace).filter(|trace| *trace != TraceId::INVALID)
 }
 
 /// Tells the receiver of a request which trace it belongs to.
 pub fn pass_on(headers: &mut HeaderMap) {
-    TraceContextPropagator::new().inject_context(&Span::current().context(), &mut Sent(headers));
+    TraceContextPropagator::new().inject(&mut Sent(headers));
 }

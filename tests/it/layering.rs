@@ -47,7 +47,6 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tonic", &["pb", "telemetry", "transport", "api", "app"]),
     ("opentelemetry_sdk", &["telemetry"]),
     ("prometheus", &["telemetry"]),
-    ("tracing_opentelemetry", &["telemetry"]),
     ("tonic_types", &["api"]),
     ("prost", &["api"]),
     ("prost_types", &["api"]),

@@ -1,7 +1,5 @@
 //! Creating an organization with an intermediate session token, as its first member.
 
-use tracing::Instrument as _;
-
 use super::replay::Kept;
 use super::spending::{Held, LeaseOver, Outcome};
 use crate::domain::admission::{Door, Facts, Owed, Situation, decide};
@@ -27,6 +25,7 @@ use crate::service::login::{self, Entered, Login};
 use crate::service::mint::Mint;
 use crate::service::organizations::Naming;
 use crate::store::{Constraint, Creation, DiscoveryCreation, Error as StoreError, Purchase};
+use crate::telemetry::spans::continued;
 use crate::tokens::opaque::IntermediateToken;
 
 /// What to create, and with which token.
@@ -83,7 +82,7 @@ impl Service {
         }
         let service = self.clone();
         let spending = async move { service.spend_on_organization(&call, &command).await };
-        self.parts.tasks.spawn(spending.in_current_span()).await.map_err(Error::internal)?
+        self.parts.tasks.spawn(continued(spending)).await.map_err(Error::internal)?
     }
 
     async fn spend_on_organization(

@@ -1,7 +1,6 @@
 //! Entering an organization with an intermediate session token.
 
 use time::OffsetDateTime;
-use tracing::Instrument as _;
 
 use super::replay::Kept;
 use super::spending::{Held, LeaseOver, Outcome};
@@ -18,6 +17,7 @@ use crate::service::login::{self, Entered, Login};
 use crate::service::mint::Mint;
 use crate::service::write::Failure;
 use crate::store::{Constraint, Purchase, Receipt, Transaction};
+use crate::telemetry::spans::continued;
 use crate::tokens::opaque::IntermediateToken;
 
 /// How often entering is tried that meets another call with the same person or token.
@@ -68,7 +68,7 @@ impl Service {
     ) -> Result<Entered, Error> {
         let service = self.clone();
         let spending = async move { Box::pin(service.spend_on_entry(&call, &command)).await };
-        self.parts.tasks.spawn(spending.in_current_span()).await.map_err(Error::internal)?
+        self.parts.tasks.spawn(continued(spending)).await.map_err(Error::internal)?
     }
 
     async fn spend_on_entry(

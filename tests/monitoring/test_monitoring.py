@@ -112,7 +112,7 @@ def test_names_that_others_have_too_are_taken_from_vestibule_alone():
                 assert r"vestibule\\.v1\\." in matchers, expression.where
             elif name == "target_info":
                 assert 'service_name="vestibule"' in matchers, expression.where
-            elif name.startswith("db_") or name == "up":
+            elif name.startswith(("db_", "otel_")) or name == "up":
                 assert "vestibule_calls_max" in expression.names(), expression.where
 
 

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -24,6 +25,9 @@ PATIENCE = 30
 #: What Prometheus calls the replicas.
 JOB = "vestibule"
 
+#: Below those that systems give to outgoing connections, one of which could take a port before its server does.
+PORTS = iter(random.sample(range(20_000, 32_000), 12_000))
+
 #: Postgres refuses to run as root; so its files and its processes are nobody's.
 NOBODY = 65534 if os.geteuid() == 0 else None
 
@@ -37,9 +41,11 @@ def until(what: str, happens: Callable[[], object]) -> None:
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return found.getsockname()[1]
+    """A port of this machine that nobody listens on, and that is not told twice."""
+    for port in PORTS:
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("no port is free")
 
 
 def answers(url: str) -> bool:

@@ -32,7 +32,6 @@ class Live:
     prometheus: str
     clients: list[Client]
     redis_port: int
-    servers: contextlib.ExitStack
     redis: contextlib.ExitStack
 
     def values(self, query: str) -> list[float]:
@@ -71,7 +70,7 @@ def live():
         ]
         url = servers.enter_context(prometheus(folder, [http for _, http in replicas]))
         clients = [servers.enter_context(Client(grpc, deployment.key)) for grpc, _ in replicas]
-        yield Live(deployment, url, clients, redis_port, servers, redis_server)
+        yield Live(deployment, url, clients, redis_port, redis_server)
 
 
 def test_what_is_asked_is_answered(live):
@@ -80,9 +79,9 @@ def test_what_is_asked_is_answered(live):
     assert true_alerts(live.prometheus) <= MACHINES
     assert live.pending() <= MACHINES
     # What was done is what was counted.
-    created = 'sum(rpc_server_call_duration_seconds_count{rpc_method=~".*/ReactivateMember", %s})'
-    until("every call is scraped", lambda: live.values(created % 'rpc_response_status_code="OK"') == [days])
-    assert live.values(created % 'rpc_response_status_code!="OK"') == []
+    reactivated = 'sum(rpc_server_call_duration_seconds_count{rpc_method=~".*/ReactivateMember", %s})'
+    until("every call is scraped", lambda: live.values(reactivated % 'rpc_response_status_code="OK"') == [days])
+    assert live.values(reactivated % 'rpc_response_status_code!="OK"') == []
     assert live.values('sum(vestibule_tokens_total{transition="unknown"})') == [0]
     assert live.values("count(otel_sdk_processor_span_processed_total) > 0")
 

@@ -113,7 +113,13 @@ def day(client: Client) -> None:
 def refusals(client: Client) -> None:
     """What must be refused is."""
     create = "DiscoveryService/CreateOrganization"
-    assert client.code(create, intermediate_session_token="nobody's") in {"INVALID_ARGUMENT", "NOT_FOUND"}
+    slug = uuid.uuid4().hex
+    token, other = (client.vouch(f"{name}@{slug}.example") for name in ("first", "second"))
+    names = {"organization_name": slug, "organization_slug": slug}
+    assert client.code(create, intermediate_session_token="nobody's", **names) == "INVALID_ARGUMENT"
+    assert client.code(create, intermediate_session_token=token, **names) == "OK"
+    assert client.code(create, intermediate_session_token=token, **names) == "NOT_FOUND"
+    assert client.code(create, intermediate_session_token=other, **names) == "ALREADY_EXISTS"
     assert client.code("SessionService/GetSessions", key="nobody's") == "UNAUTHENTICATED"
     assert client.code("OrganizationService/GetOrganization", organization_id=uuid.uuid4().hex) == "NOT_FOUND"
 

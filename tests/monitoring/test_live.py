@@ -79,10 +79,13 @@ def test_what_is_asked_is_answered(live):
     assert true_alerts(live.prometheus) <= MACHINES
     assert live.pending() <= MACHINES
     # What was done is what was counted.
-    reactivated = 'sum(rpc_server_call_duration_seconds_count{rpc_method=~".*/ReactivateMember", %s})'
-    until("every call is scraped", lambda: live.values(reactivated % 'rpc_response_status_code="OK"') == [days])
-    assert live.values(reactivated % 'rpc_response_status_code!="OK"') == []
-    assert live.values('sum(vestibule_tokens_total{transition="unknown"})') == [0]
+    revoked = 'sum(rpc_server_call_duration_seconds_count{rpc_method=~".*/RevokeIntermediateSession"})'
+    until("every day is scraped", lambda: live.values(revoked) == [days])
+    tokens = 'sum(vestibule_tokens_total{transition="%s"})'
+    assert [live.values(tokens % what) for what in ("revoked", "unknown")] == [[days], [0]]
+    held = f"{tokens % 'claimed'} - {tokens % 'spent'} - {tokens % 'failed'}"
+    until("every token is spent or given back", lambda: live.values(held) == [0])
+    assert live.values(f"{tokens % 'failed'} > 0")
     assert live.values("count(otel_sdk_processor_span_processed_total) > 0")
 
 

@@ -10,6 +10,7 @@ pub(crate) mod clock;
 pub(crate) mod collector;
 pub(crate) mod database;
 pub(crate) mod entry;
+pub(crate) mod exposition;
 pub(crate) mod fixtures;
 pub(crate) mod issuer;
 pub(crate) mod json;
@@ -23,6 +24,7 @@ pub(crate) mod redis;
 pub(crate) mod refusal;
 pub(crate) mod signing;
 pub(crate) mod supervised;
+pub(crate) mod told;
 pub(crate) mod values;
 
 use std::net::SocketAddr;
@@ -50,6 +52,7 @@ use clients::{Authorization, Clients};
 use clock::ManualClock;
 use postgres::{Durability, PostgresServer};
 use redis::RedisServer;
+use told::Listener;
 
 /// Runs a test, a function that takes a [`Harness`], on Postgres with Redis and on the embedded
 /// default.
@@ -95,6 +98,8 @@ pub(crate) struct Harness {
     shutdown: Shutdown,
     servers: JoinSet<Result<(), Box<dyn std::error::Error + Send + Sync>>>,
     entropy: Arc<dyn Entropy>,
+    metrics: Vec<Arc<Metrics>>,
+    told: Listener,
 }
 
 /// Servers that a test may kill, each behind a proxy that it may cut.
@@ -184,12 +189,14 @@ impl Setup {
 
     /// Starts the server.
     pub(crate) async fn start(self) -> Harness {
+        let told = told::listen();
         let Self { config, entropy, clock, tls, stage } = self;
-        let shutdown = Shutdown::default();
+        let (shutdown, metrics) = (Shutdown::default(), metrics());
         let mut servers = JoinSet::new();
-        let (grpc, http) = start_replica(&config, &clock, &entropy, &shutdown, &mut servers).await;
+        let (grpc, http) = start_replica(&config, &clock, &entropy, &metrics, &shutdown, &mut servers).await;
         let channel = connect_as(grpc, tls.as_ref()).await;
-        Harness { clock, config, grpc, http, stage, channel, tls, shutdown, servers, entropy }
+        let metrics = vec![metrics];
+        Harness { clock, config, grpc, http, stage, channel, tls, shutdown, servers, entropy, metrics, told }
     }
 }
 
@@ -206,8 +213,7 @@ impl Harness {
 
     /// Starts another replica of the service on the same database and Redis, and talks to it.
     pub(crate) async fn replica(&mut self) -> Clients {
-        let (grpc, _) =
-            start_replica(&self.config, &self.clock, &self.entropy, &self.shutdown, &mut self.servers).await;
+        let (grpc, _) = self.start_another().await;
         Clients::new(connect_as(grpc, self.tls.as_ref()).await, Authorization::default())
     }
 
@@ -240,10 +246,16 @@ impl Harness {
     pub(crate) async fn restart(&mut self) {
         self.stop().await;
         self.shutdown = Shutdown::default();
-        let (grpc, http) =
-            start_replica(&self.config, &self.clock, &self.entropy, &self.shutdown, &mut self.servers).await;
+        let (grpc, http) = self.start_another().await;
         (self.grpc, self.http) = (grpc, http);
         self.channel = connect_as(grpc, self.tls.as_ref()).await;
+    }
+
+    async fn start_another(&mut self) -> (SocketAddr, SocketAddr) {
+        let metrics = metrics();
+        self.metrics.push(Arc::clone(&metrics));
+        let Self { config, clock, entropy, shutdown, servers, .. } = self;
+        start_replica(config, clock, entropy, &metrics, shutdown, servers).await
     }
 
     /// Stops the server the soft way. Panics if it does not stop cleanly.
@@ -267,18 +279,27 @@ impl Drop for Harness {
         if let Err(error) = std::fs::remove_dir_all(&self.config.data_dir) {
             assert!(error.kind() == std::io::ErrorKind::NotFound, "{error}");
         }
+        for metrics in &self.metrics {
+            told::hear(&metrics.exposition().unwrap());
+        }
+        self.told.check();
     }
+}
+
+fn metrics() -> Arc<Metrics> {
+    Metrics::new(resource("test", String::new()), None).unwrap()
 }
 
 async fn start_replica(
     config: &Config,
     clock: &Arc<ManualClock>,
     entropy: &Arc<dyn Entropy>,
+    metrics: &Arc<Metrics>,
     shutdown: &Shutdown,
     servers: &mut JoinSet<Result<(), Box<dyn std::error::Error + Send + Sync>>>,
 ) -> (SocketAddr, SocketAddr) {
     let clock: Arc<dyn Clock> = Arc::clone(clock) as Arc<dyn Clock>;
-    let metrics = Metrics::new(resource("test", String::new())).unwrap();
+    let metrics = Arc::clone(metrics);
     // Boxed: tests hold this in futures that are large enough without it.
     let app =
         Box::pin(App::build(config, clock, Arc::clone(entropy), metrics)).await.expect("the server starts");

@@ -1,6 +1,11 @@
 //! What the program tells about itself: traces, metrics and logs to a collector, metrics to Prometheus, and whether
 //! it is well to probes. Most tests look at the real binary, from outside.
 
+mod leaks;
+mod metrics;
+mod outages;
+mod probes;
+mod settings;
 mod traces;
 
 use secrecy::ExposeSecret as _;

@@ -1,19 +1,32 @@
 //! The generated clients of one server.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use http::header::AUTHORIZATION;
+use http_body_util::BodyExt as _;
+use tonic::body::Body;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 use tonic_health::pb::health_client::HealthClient;
+use tower::Service;
 use vestibule::pb::discovery_service_client::DiscoveryServiceClient;
 use vestibule::pb::intermediate_session_service_client::IntermediateSessionServiceClient;
 use vestibule::pb::member_service_client::MemberServiceClient;
 use vestibule::pb::organization_service_client::OrganizationServiceClient;
 use vestibule::pb::session_service_client::SessionServiceClient;
 
+use super::told;
+
 /// A connection whose calls carry a credential.
-type Authorized = InterceptedService<Channel, Authorization>;
+type Authorized = InterceptedService<Overheard, Authorization>;
+
+/// A connection that remembers what goes over it, so that it is found when a server tells it to others.
+#[derive(Clone, Debug)]
+pub(crate) struct Overheard(Channel);
 
 /// The credential of calls that have no other; none by default.
 #[derive(Clone, Debug, Default)]
@@ -46,9 +59,34 @@ impl Interceptor for Authorization {
     }
 }
 
+impl Service<http::Request<Body>> for Overheard {
+    type Response = http::Response<Body>;
+    type Error = tonic::transport::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        if let Some(credential) = request.headers().get(AUTHORIZATION) {
+            told::remember(credential.as_bytes());
+        }
+        let answering = self.0.call(request.map(overheard));
+        Box::pin(async move { Ok(answering.await?.map(overheard)) })
+    }
+}
+
+fn overheard(body: Body) -> Body {
+    Body::new(body.map_frame(|frame| {
+        frame.data_ref().into_iter().for_each(|bytes| told::remember(bytes));
+        frame
+    }))
+}
+
 impl Clients {
     pub(crate) fn new(channel: Channel, authorization: Authorization) -> Self {
-        let channel = InterceptedService::new(channel, authorization);
+        let channel = InterceptedService::new(Overheard(channel), authorization);
         Self {
             organizations: OrganizationServiceClient::new(channel.clone()),
             members: MemberServiceClient::new(channel.clone()),

@@ -1,7 +1,6 @@
 //! An OpenTelemetry collector: a server of OTLP over gRPC that keeps what it gets, and fails as a test wants.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -38,6 +37,7 @@ use tonic::{Code, Request, Response, Status, async_trait};
 
 use super::certificates::Issued;
 use super::chaos::ChaosProxy;
+use super::told;
 
 /// Names and values of attributes, as text.
 pub(crate) type Attributes = BTreeMap<String, String>;
@@ -218,8 +218,10 @@ impl Taker {
         if let Ok(Manner::Refuse(code)) = held {
             return Err(Status::new(code, "the collector refuses"));
         }
+        let text = format!("{:?}", request.get_ref());
+        told::hear(&text);
         let mut received = self.0.received();
-        writeln!(received.text, "{:?}", request.get_ref()).unwrap();
+        received.text += &text;
         keep(&mut received, request.into_inner());
         Ok(())
     }

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::clients::{Authorization, Clients};
 use super::connect;
 use super::supervised::Patience;
+use super::told::{self, Listener};
 
 /// How long a process may take to end.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -33,7 +34,11 @@ pub(crate) async fn run(folder: &Path, arguments: &[&str]) -> Output {
 
 /// Runs a command to its end.
 pub(crate) async fn finish(mut command: Command) -> Output {
-    timeout(PATIENCE, command.output()).await.expect("the process ends").unwrap()
+    let told = told::listen();
+    let output = timeout(PATIENCE, command.output()).await.expect("the process ends").unwrap();
+    told::hear(&String::from_utf8_lossy(&output.stderr));
+    told.check();
+    output
 }
 
 /// A folder that goes with the test.
@@ -75,6 +80,7 @@ pub(crate) struct Program {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
     reading: JoinSet<()>,
+    told: Listener,
     /// Where gRPC is served.
     pub(crate) grpc: SocketAddr,
     /// Where HTTP is served.
@@ -91,6 +97,7 @@ impl Program {
     pub(crate) async fn serve_in(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let ports = ["--listen-address", "127.0.0.1:0", "--http-address", "127.0.0.1:0"];
         let arguments = [&["serve", "--log-format", "json"], &ports[..], arguments].concat();
+        let told = told::listen();
         let mut command = command(folder, &arguments);
         command.envs(environment.iter().copied()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -100,11 +107,12 @@ impl Program {
         let kept = Arc::clone(&lines);
         reading.spawn(async move {
             while let Ok(Some(line)) = output.next_line().await {
+                told::hear(&line);
                 kept.lock().unwrap_or_else(PoisonError::into_inner).push(line);
             }
         });
         let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut this = Self { child, lines, reading, grpc: unknown, http: unknown };
+        let mut this = Self { child, lines, reading, told, grpc: unknown, http: unknown };
         let serving = this.line(|line| line["message"] == "serving").await;
         let address = |name: &str| serving[name].as_str().unwrap().parse().unwrap();
         (this.grpc, this.http) = (address("grpc"), address("http"));
@@ -174,5 +182,11 @@ impl Program {
     pub(crate) async fn kill(&mut self) {
         self.signal("KILL").await;
         self.ended().await;
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.told.check();
     }
 }

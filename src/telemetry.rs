@@ -41,6 +41,9 @@ pub enum TelemetryError {
         /// The cause.
         source: std::io::Error,
     },
+    /// The certificates of the collector's authority.
+    #[error("the file of --otlp-ca-file has no certificate that could be used: {0}")]
+    Authorities(PathBuf),
     /// A line of the headers file. It is not quoted: it may be a secret.
     #[error("line {line} of the file of --otlp-headers-file is not `name: value`, or not fit for gRPC")]
     Header {

@@ -13,6 +13,8 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::{self, BatchLogProcessor, SdkLoggerProvider};
 use opentelemetry_sdk::metrics::PeriodicReader;
 use opentelemetry_sdk::trace::{self, BatchSpanProcessor, Sampler, SdkTracerProvider};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use tokio::runtime::{self, Runtime};
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
@@ -62,6 +64,11 @@ impl Collector {
             .user_agent(concat!("vestibule/", env!("CARGO_PKG_VERSION")))?;
         if endpoint.starts_with("https:") {
             let tls = match read("otlp-ca-file", config.otlp_ca_file.as_ref())? {
+                // tonic takes a file without certificates, and then trusts nobody.
+                Some(pem) if CertificateDer::from_pem_slice(pem.as_bytes()).is_err() => {
+                    let path = config.otlp_ca_file.clone().unwrap_or_default();
+                    return Err(TelemetryError::Authorities(path));
+                }
                 Some(pem) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)),
                 None => ClientTlsConfig::new().with_webpki_roots(),
             };

@@ -191,9 +191,9 @@ impl Setup {
     pub(crate) async fn start(self) -> Harness {
         let told = told::listen();
         let Self { config, entropy, clock, tls, stage } = self;
-        let (shutdown, metrics) = (Shutdown::default(), metrics());
+        let shutdown = Shutdown::default();
         let mut servers = JoinSet::new();
-        let (grpc, http) = start_replica(&config, &clock, &entropy, &metrics, &shutdown, &mut servers).await;
+        let (grpc, http, metrics) = start_replica(&config, &clock, &entropy, &shutdown, &mut servers).await;
         let channel = connect_as(grpc, tls.as_ref()).await;
         let metrics = vec![metrics];
         Harness { clock, config, grpc, http, stage, channel, tls, shutdown, servers, entropy, metrics, told }
@@ -252,10 +252,10 @@ impl Harness {
     }
 
     async fn start_another(&mut self) -> (SocketAddr, SocketAddr) {
-        let metrics = metrics();
-        self.metrics.push(Arc::clone(&metrics));
         let Self { config, clock, entropy, shutdown, servers, .. } = self;
-        start_replica(config, clock, entropy, &metrics, shutdown, servers).await
+        let (grpc, http, metrics) = start_replica(config, clock, entropy, shutdown, servers).await;
+        self.metrics.push(metrics);
+        (grpc, http)
     }
 
     /// Stops the server the soft way. Panics if it does not stop cleanly.
@@ -286,26 +286,22 @@ impl Drop for Harness {
     }
 }
 
-fn metrics() -> Arc<Metrics> {
-    Metrics::new(resource("test", String::new()), None).unwrap()
-}
-
 async fn start_replica(
     config: &Config,
     clock: &Arc<ManualClock>,
     entropy: &Arc<dyn Entropy>,
-    metrics: &Arc<Metrics>,
     shutdown: &Shutdown,
     servers: &mut JoinSet<Result<(), Box<dyn std::error::Error + Send + Sync>>>,
-) -> (SocketAddr, SocketAddr) {
+) -> (SocketAddr, SocketAddr, Arc<Metrics>) {
     let clock: Arc<dyn Clock> = Arc::clone(clock) as Arc<dyn Clock>;
-    let metrics = Arc::clone(metrics);
+    let metrics = Metrics::new(resource("test", String::new()), None).unwrap();
     // Boxed: tests hold this in futures that are large enough without it.
-    let app =
-        Box::pin(App::build(config, clock, Arc::clone(entropy), metrics)).await.expect("the server starts");
+    let app = Box::pin(App::build(config, clock, Arc::clone(entropy), Arc::clone(&metrics)))
+        .await
+        .expect("the server starts");
     let grpc = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addresses = (grpc.local_addr().unwrap(), http.local_addr().unwrap());
+    let addresses = (grpc.local_addr().unwrap(), http.local_addr().unwrap(), metrics);
     servers.spawn(app.serve(grpc, http, shutdown.clone()));
     addresses
 }

@@ -55,7 +55,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("aws_lc_rs", &["tokens", "entropy"]),
     ("hyper_util", &["transport", "callers", "api"]),
     ("hyper_rustls", &["callers"]),
-    ("rustls", &["transport", "callers"]),
+    ("rustls", &["telemetry", "transport", "callers"]),
     ("tokio_rustls", &["transport"]),
     ("webpki", &["transport"]),
     ("tokio", &["telemetry", "transport", "callers", "kv", "store", "service", "api", "app"]),

@@ -241,7 +241,7 @@ impl TraceService for Taker {
             }
         };
         self.take(request, keep).await?;
-        Ok(Response::new(Default::default()))
+        Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }
 
@@ -259,7 +259,7 @@ impl LogsService for Taker {
             }
         };
         self.take(request, keep).await?;
-        Ok(Response::new(Default::default()))
+        Ok(Response::new(ExportLogsServiceResponse::default()))
     }
 }
 
@@ -276,7 +276,7 @@ impl MetricsService for Taker {
             }
         };
         self.take(request, keep).await?;
-        Ok(Response::new(Default::default()))
+        Ok(Response::new(ExportMetricsServiceResponse::default()))
     }
 }
 

@@ -264,11 +264,11 @@ fn looks_secret(text: &str) -> Option<&'static str> {
         if word.len() > 20 && word.starts_with(b"eyJ") {
             return Some("a JWT");
         }
-        // The padding of the base64 of 32 bytes.
-        let end = word.as_ptr_range().end.addr() - bytes.as_ptr().addr();
-        if word.len() == 43 && bytes.get(end) == Some(&b'=') {
-            return Some("a token");
+        // 32 or 33 random bytes.
+        if (43..=44).contains(&word.len()) && !is_name(word) {
+            return Some("a token, or the hash of one");
         }
+        let end = word.as_ptr_range().end.addr() - bytes.as_ptr().addr();
         // An API key is its id, a dot, and the secret.
         if word.starts_with(b"api-key-") && bytes.get(end) == Some(&b'.') && letter(end + 1) {
             return Some("an API key");

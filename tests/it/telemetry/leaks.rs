@@ -19,7 +19,9 @@ fn found(known: &[&str], tell: impl FnOnce(&Arc<Told>)) -> usize {
     let all = Targets::new().with_default(LevelFilter::TRACE);
     tracing::subscriber::with_default(subscriber(&told, all), || tell(&told));
     // It is known to have been a secret only afterwards.
-    known.iter().for_each(|known| told.remember(known.as_bytes()));
+    for known in known {
+        told.remember(known.as_bytes());
+    }
     listener.faults().len()
 }
 

@@ -23,12 +23,7 @@ use crate::harness::raw::RawClient;
 use crate::harness::refusal::refused;
 use crate::harness::{Harness, Setup, connect, on_both_backends};
 
-on_both_backends!(
-    counters_begin_at_zero,
-    calls_and_tokens_are_counted,
-    failed_attempts_and_calls_that_come_too_often,
-    keys_grow_old,
-);
+on_both_backends!(counters_begin_at_zero, calls_and_tokens_are_counted, keys_grow_old,);
 
 const CREATE: &str = "vestibule.v1.DiscoveryService/CreateOrganization";
 
@@ -44,6 +39,12 @@ fn counts(metrics: &Exposition, name: &str, label: &str, expected: &[(&str, f64)
         let found = metrics.value(name, &[(label, value)]);
         assert!((found - expected).abs() < 0.5, "{name} {value}: {found}, not {expected}");
     }
+}
+
+/// A count, or seconds.
+#[track_caller]
+fn same(found: f64, expected: f64) {
+    assert!((found - expected).abs() < 0.5, "{found}, not {expected}");
 }
 
 async fn counters_begin_at_zero(t: Harness) {
@@ -113,20 +114,20 @@ async fn calls_and_tokens_are_counted(mut t: Harness) {
     ];
     counts(&metrics, "vestibule_tokens_total", "transition", &transitions);
     let exchange = "vestibule.v1.DiscoveryService/ExchangeIntermediateSession";
-    let told = [calls(&metrics, CREATE, "OK"), calls(&metrics, exchange, "NOT_FOUND")];
-    assert_eq!(told.map(f64::round), [2.0, 1.0]);
-    assert_eq!(calls(&metrics, "_OTHER", "UNIMPLEMENTED").round(), 3.0);
+    same(calls(&metrics, CREATE, "OK"), 2.0);
+    same(calls(&metrics, exchange, "NOT_FOUND"), 1.0);
+    same(calls(&metrics, "_OTHER", "UNIMPLEMENTED"), 3.0);
     assert!(metrics.0.keys().all(|(_, labels)| labels.values().all(|value| !value.contains("strangers"))));
     let (system, operations) = if t.on_servers() { ("postgresql", 3.0) } else { ("sqlite", 0.0) };
     let labels = [("db_operation_name", "discovery_create_organization"), ("db_system_name", system)];
-    assert_eq!(metrics.value("db_client_operation_duration_seconds_count", &labels).round(), 2.0);
+    same(metrics.value("db_client_operation_duration_seconds_count", &labels), 2.0);
     if t.on_servers() {
         let script = [
             ("db_operation_name", "EVALSHA"),
             ("db_stored_procedure_name", "claim"),
             ("db_system_name", "redis"),
         ];
-        assert_eq!(metrics.value("db_client_operation_duration_seconds_count", &script).round(), operations);
+        same(metrics.value("db_client_operation_duration_seconds_count", &script), operations);
     }
     let names = ["le", "rpc_method", "rpc_response_status_code", "rpc_system_name"];
     let buckets = metrics.of_name("rpc_server_call_duration_seconds_bucket");
@@ -143,8 +144,8 @@ async fn calls_and_tokens_are_counted(mut t: Harness) {
     .await;
 }
 
-async fn failed_attempts_and_calls_that_come_too_often(t: Harness) {
-    drop(t);
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_of_nobody_and_calls_that_come_too_often() {
     let key = Key::new("ada", &[Admin]);
     let setup = Setup::embedded().callers(&[&key.line]).with(|config| {
         config.limits.caller_rate = 40;
@@ -154,7 +155,8 @@ async fn failed_attempts_and_calls_that_come_too_often(t: Harness) {
     for (credential, problem) in
         [("nothing-that-is-a-credential", "malformed"), (&*Key::new("ada", &[]).text, "unknown_key")]
     {
-        refused(t.clients_with(credential).get("x").await, Code::Unauthenticated, "UNAUTHENTICATED");
+        let answer = t.clients_with(credential).get("x").await;
+        assert_eq!(answer.unwrap_err().code(), Code::Unauthenticated);
         let metrics = Exposition::of(t.http).await;
         counts(&metrics, "vestibule_authentication_failures_total", "problem", &[(problem, 1.0)]);
     }
@@ -246,8 +248,8 @@ async fn calls_that_are_sent_away() {
     }
     let metrics = Exposition::of(t.http).await;
     counts(&metrics, "vestibule_calls_shed_total", "reason", &[("calls", 5.0), ("searches", 0.0)]);
-    assert_eq!(metrics.value("vestibule_calls_active", &[]).round(), 1.0);
-    assert_eq!(metrics.value("vestibule_calls_max", &[]).round(), 2.0);
+    same(metrics.value("vestibule_calls_active", &[]), 1.0);
+    same(metrics.value("vestibule_calls_max", &[]), 2.0);
     let used = [("db_client_connection_pool_name", "calls"), ("db_client_connection_state", "used")];
     assert!(metrics.value("db_client_connection_count", &used) > 0.5);
     hold.release().await;
@@ -306,7 +308,7 @@ async fn connections_beyond_the_limit() {
         told("vestibule_connections_refused_total").await > 0.5
     })
     .await;
-    assert_eq!(told("vestibule_connections").await.round(), 2.0);
+    same(told("vestibule_connections").await, 2.0);
     clients.health.clone().check(HealthCheckRequest::default()).await.unwrap();
 }
 
@@ -321,8 +323,9 @@ async fn keys_grow_old(t: Harness) {
     let before = Exposition::of(t.http).await;
     t.clock.advance(Duration::from_secs(100));
     let after = Exposition::of(t.http).await;
-    let change = names.map(|name| (after.value(name, &[]) - before.value(name, &[])).round());
-    assert_eq!(change, [100.0, -100.0]);
+    for (name, change) in names.into_iter().zip([100.0, -100.0]) {
+        same(after.value(name, &[]) - before.value(name, &[]), change);
+    }
     assert!(before.value(names[1], &[]) > 0.0);
     let age = after.value("vestibule_signing_keys_read_age_seconds", &[]);
     assert!((0.0..=101.0).contains(&age), "{age}");
@@ -363,7 +366,8 @@ async fn a_collector_is_told_the_same() {
     let served = Exposition::of(program.http).await;
     let mut compared = 0;
     for ((name, labels), value) in collector.metrics() {
-        let labels: Attributes = labels.into_iter().map(|(name, value)| (name.replace('.', "_"), value)).collect();
+        let labels: Attributes =
+            labels.into_iter().map(|(name, value)| (name.replace('.', "_"), value)).collect();
         let name = name.replace('.', "_");
         let names =
             [format!("{name}_total"), format!("{name}_seconds_count"), format!("{name}_seconds"), name];
@@ -374,7 +378,7 @@ async fn a_collector_is_told_the_same() {
             || names[3].starts_with("rpc_")
             || names[0].contains("_calls_")
         {
-            assert_eq!(found.round(), value.round(), "{names:?} {labels:?}");
+            assert!((found - value).abs() < 0.5, "{names:?} {labels:?}: {found}, {value}");
             compared += 1;
         }
     }

@@ -18,6 +18,9 @@ use crate::harness::program::Program;
 const CALLS: usize = 3_000;
 const AT_ONCE: usize = 8;
 
+/// Exports are made often, and not all the time.
+const DELAYS: [(&str, &str); 2] = [("OTEL_BSP_SCHEDULE_DELAY", "500"), ("OTEL_BLRP_SCHEDULE_DELAY", "500")];
+
 /// Makes the calls, of which none may fail, and tells how long the one in the middle took.
 async fn median(clients: &Clients) -> Duration {
     let mut callers = JoinSet::new();
@@ -50,7 +53,9 @@ async fn nobody_notices(trouble: impl FnOnce(&Collector)) {
     const MIB: u64 = 1024 * 1024;
     let t = Harness::postgres().await;
     let collector = Collector::start().await;
-    let mut program = telling(&t, &collector, &[]).await;
+    let endpoint = collector.endpoint();
+    let arguments = ["--otlp-endpoint", &endpoint, "--otlp-metrics-interval", "1s"];
+    let mut program = super::beside(&t, &arguments, &DELAYS).await;
     let clients = program.clients().await;
     let well = median(&clients).await;
     until("spans", async || !collector.spans().is_empty()).await;

@@ -32,7 +32,11 @@ async fn what_can_not_be_used_is_refused() {
         ),
         ([&plain[..], &["--otlp-headers-file", "missing"]].concat(), 1, "--otlp-headers-file can't be read"),
         ([&tls[..], &["--otlp-ca-file", "missing"]].concat(), 1, "--otlp-ca-file can't be read"),
-        ([&tls[..], &["--otlp-ca-file", &no_certificate]].concat(), 1, "the collector can't be used"),
+        (
+            [&tls[..], &["--otlp-ca-file", &no_certificate]].concat(),
+            1,
+            "the file of --otlp-ca-file has no certificate",
+        ),
         (vec!["--otlp-endpoint", "collector:4317"], 2, "not http://host:port or https://host:port"),
         (vec!["--otlp-endpoint", &with_password], 2, "has more than a host and a port"),
         ([&plain[..], &["--otlp-metrics-interval", "10ms"]].concat(), 2, "not within 1s to 1h"),

@@ -12,8 +12,8 @@ use crate::harness::callers::Key;
 use crate::harness::told::{Told, subscriber};
 use vestibule::domain::permission::Permission::Admin;
 
-/// What is found of what this tells, for somebody who knows this.
-fn found(known: &[&str], tell: impl FnOnce(&Arc<Told>)) -> usize {
+/// Whether anything is found in what this tells, for somebody who knows this.
+fn found(known: &[&str], tell: impl FnOnce(&Arc<Told>)) -> bool {
     let told = Arc::new(Told::default());
     let listener = told.listen();
     let all = Targets::new().with_default(LevelFilter::TRACE);
@@ -22,7 +22,7 @@ fn found(known: &[&str], tell: impl FnOnce(&Arc<Told>)) -> usize {
     for known in known {
         told.remember(known.as_bytes());
     }
-    listener.faults().len()
+    !listener.faults().is_empty()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -49,18 +49,18 @@ async fn secrets_are_found_wherever_they_are_told() {
         (key.split('.').nth(1).unwrap(), &key),
     ] {
         let found = |tell: &dyn Fn(&Arc<Told>)| found(&[known], tell);
-        assert_eq!(found(&|_| tracing::info!(secret, "a line")), 1, "{secret}");
-        assert_eq!(found(&|_| tracing::debug!("a line of {secret}")), 1, "{secret}");
-        assert_eq!(found(&|_| drop(tracing::debug_span!("db", statement = secret))), 1, "{secret}");
+        assert!(found(&|_| tracing::info!(secret, "a line")), "{secret}");
+        assert!(found(&|_| tracing::debug!("a line of {secret}")), "{secret}");
+        assert!(found(&|_| drop(tracing::debug_span!("db", statement = secret))), "{secret}");
         let late = |_: &_| {
             let span = tracing::info_span!("rpc", caller = tracing::field::Empty);
             span.record("caller", secret);
         };
-        assert_eq!(found(&late), 1, "{secret}");
-        assert_eq!(found(&|told| told.hear(&metric(secret))), 1, "{secret}");
+        assert!(found(&late), "{secret}");
+        assert!(found(&|told| told.hear(&metric(secret))), "{secret}");
     }
     for harmless in ["an @ alone", "organization_create", "4bf92f3577b34da6a3ce929d0e0e4736", &id] {
-        assert_eq!(found(&[&id, token, jwt], |_| tracing::info!(harmless, "a line")), 0, "{harmless}");
+        assert!(!found(&[&id, token, jwt], |_| tracing::info!(harmless, "a line")), "{harmless}");
     }
 }
 

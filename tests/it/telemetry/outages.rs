@@ -67,7 +67,8 @@ async fn nobody_notices(trouble: impl FnOnce(&Collector)) {
     assert!(grown < 48 * MIB, "{} MiB more", grown / MIB);
     until("a word in the log", async || complaints(&program) > 0).await;
     let said = complaints(&program);
-    assert!(said < 100, "{said} lines say that something can't be sent");
+    // Each batch that is lost may have one.
+    assert!(said < CALLS / 10, "{said} lines say that something can't be sent");
 
     collector.proxy.pass();
     collector.be(Manner::Take);

@@ -13,13 +13,20 @@ use crate::harness::clients::Clients;
 use crate::harness::collector::{Collector, Manner};
 use crate::harness::program::Program;
 
-/// More than what the queues of spans and log records hold: each call makes a span for itself and one for its
-/// statement, and a log record. The queues hold 2048.
-const CALLS: usize = 3_000;
+/// Several times what the queues of these tests hold: each call makes a span for itself and one for its statement,
+/// and a log record.
+const CALLS: usize = 1_000;
 const AT_ONCE: usize = 8;
 
-/// Exports are made often, and not all the time.
-const DELAYS: [(&str, &str); 2] = [("OTEL_BSP_SCHEDULE_DELAY", "500"), ("OTEL_BLRP_SCHEDULE_DELAY", "500")];
+/// Exports are made often, but not all the time, and queues are short.
+const DELAYS: [(&str, &str); 6] = [
+    ("OTEL_BSP_SCHEDULE_DELAY", "500"),
+    ("OTEL_BSP_MAX_QUEUE_SIZE", "256"),
+    ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "128"),
+    ("OTEL_BLRP_SCHEDULE_DELAY", "500"),
+    ("OTEL_BLRP_MAX_QUEUE_SIZE", "256"),
+    ("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "128"),
+];
 
 /// Makes the calls, of which none may fail, and tells how long the one in the middle took.
 async fn median(clients: &Clients) -> Duration {
@@ -32,7 +39,7 @@ async fn median(clients: &Clients) -> Duration {
                 let started = clock.monotonic();
                 let answer = clients.get("nobody").await;
                 assert_eq!(answer.unwrap_err().code(), Code::NotFound);
-                durations.push(clock.monotonic() - started);
+                durations.push(clock.monotonic().saturating_sub(started));
             }
             durations
         });
@@ -62,7 +69,8 @@ async fn nobody_notices(trouble: impl FnOnce(&Collector)) {
     trouble(&collector);
     let before = program.memory();
     let ill = median(&clients).await;
-    assert!(ill < well * 3 + Duration::from_millis(20), "{well:?}, and now {ill:?}");
+    // A call that waited for an export would wait for seconds; a busy machine may be slower than it was.
+    assert!(ill < well * 5 + Duration::from_millis(250), "{well:?}, and now {ill:?}");
     let grown = program.memory().saturating_sub(before);
     assert!(grown < 48 * MIB, "{} MiB more", grown / MIB);
     until("a word in the log", async || complaints(&program) > 0).await;
@@ -127,7 +135,7 @@ async fn the_end_waits_five_seconds_at_most() {
         let (clock, ending) = (SystemClock::new(), program.ended());
         let started = clock.monotonic();
         assert!(ending.await.success());
-        let took = clock.monotonic() - started;
+        let took = clock.monotonic().saturating_sub(started);
         assert!(took < Duration::from_secs(8), "{took:?}");
     }
 }

@@ -294,7 +294,7 @@ async fn start_replica(
     servers: &mut JoinSet<Result<(), Box<dyn std::error::Error + Send + Sync>>>,
 ) -> (SocketAddr, SocketAddr, Arc<Metrics>) {
     let clock: Arc<dyn Clock> = Arc::clone(clock) as Arc<dyn Clock>;
-    let metrics = Metrics::new(resource("test", String::new()), None).unwrap();
+    let metrics = Metrics::traced(resource("test", String::new()), &told::traces()).unwrap();
     // Boxed: tests hold this in futures that are large enough without it.
     let app = Box::pin(App::build(config, clock, Arc::clone(entropy), Arc::clone(&metrics)))
         .await

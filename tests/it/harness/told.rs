@@ -9,6 +9,9 @@ use std::error::Error;
 use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, Once, PoisonError};
 
+use opentelemetry::KeyValue;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
@@ -75,12 +78,39 @@ pub(crate) fn hear(text: &str) {
     SUITE.hear(text);
 }
 
+/// Where the spans of traces go.
+pub(crate) fn traces() -> SdkTracerProvider {
+    traces_to(&SUITE)
+}
+
+/// Traces whose spans are heard.
+pub(crate) fn traces_to(told: &Arc<Told>) -> SdkTracerProvider {
+    SdkTracerProvider::builder().with_simple_exporter(Spans(Arc::clone(told))).build()
+}
+
 /// Remembers what a client sends or receives.
 pub(crate) fn remember(bytes: &[u8]) {
     SUITE.remember(bytes);
 }
 
-/// Hears every field of every span and event, whatever becomes of them later.
+/// Hears every span.
+#[derive(Debug)]
+struct Spans(Arc<Told>);
+
+impl SpanExporter for Spans {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        for span in batch {
+            let mut text = format!("{}\n{:?}\n", span.name, span.status);
+            for KeyValue { key, value, .. } in &span.attributes {
+                writeln!(text, "{key}: {value}").unwrap();
+            }
+            self.0.hear(&text);
+        }
+        Ok(())
+    }
+}
+
+/// Hears every field of every span and event of log lines, whatever becomes of them later.
 pub(crate) fn subscriber(told: &Arc<Told>, targets: Targets) -> impl Subscriber + Send + Sync + use<> {
     tracing_subscriber::registry().with(targets).with(Ear(Arc::clone(told)))
 }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::MeterProvider as _;
+use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 
 use crate::harness::Harness;
 use crate::harness::callers::Key;
-use crate::harness::told::{Told, subscriber};
+use crate::harness::told::{Told, subscriber, traces_to};
 use vestibule::domain::permission::Permission::Admin;
 
 /// Whether anything is found in what this tells, for somebody who knows this.
@@ -58,6 +59,11 @@ async fn secrets_are_found_wherever_they_are_told() {
         };
         assert!(found(&late), "{secret}");
         assert!(found(&|told| told.hear(&metric(secret))), "{secret}");
+        let span = |told: &_| {
+            let tracer = traces_to(told).tracer("test");
+            tracer.start("a span").set_attribute(KeyValue::new("caller", secret.to_owned()));
+        };
+        assert!(found(&span), "{secret}");
     }
     for harmless in ["an @ alone", "organization_create", "4bf92f3577b34da6a3ce929d0e0e4736", &id] {
         assert!(!found(&[&id, token, jwt], |_| tracing::info!(harmless, "a line")), "{harmless}");

@@ -256,6 +256,9 @@ pub enum ConfigError {
     /// A log filter that can't be read.
     #[error("--log-filter is neither a level nor a list of directives")]
     LogFilter,
+    /// The address of the collector. It is not quoted: there may be a password in it.
+    #[error("--otlp-endpoint is not http://host:port or https://host:port")]
+    CollectorEndpoint,
     /// A CA for a collector that there is none of, or that is reached without TLS.
     #[error("--otlp-ca-file needs an --otlp-endpoint with https://")]
     CollectorCa,

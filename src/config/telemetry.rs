@@ -20,7 +20,7 @@ pub struct TelemetryConfig {
 
     /// Where an OpenTelemetry collector takes OTLP over gRPC, as `http://host:4317` or, with TLS, `https://`.
     /// Traces, metrics and what is logged are sent there as well. What it does not take in time is dropped.
-    #[arg(long, global = true, env = "VESTIBULE_OTLP_ENDPOINT", value_parser = otlp_endpoint)]
+    #[arg(long, global = true, env = "VESTIBULE_OTLP_ENDPOINT")]
     pub otlp_endpoint: Option<String>,
 
     /// The certificates, in PEM, that the collector's certificate leads to. Without it, the public ones.
@@ -52,20 +52,24 @@ pub enum LogFormat {
 }
 
 impl TelemetryConfig {
-    /// The collector, if there is one.
+    /// The collector, if there is one that can be.
     #[must_use]
-    pub fn collector(&self) -> Option<&str> {
-        // An empty variable is how some orchestrators say that there is none.
-        self.otlp_endpoint.as_deref().filter(|endpoint| !endpoint.is_empty())
+    pub fn collector(&self) -> Option<String> {
+        self.otlp_endpoint.as_deref().and_then(endpoint)
     }
 
     /// Checks what no single setting can tell.
     ///
     /// # Errors
-    /// [`ConfigError::LogFilter`], [`ConfigError::CollectorCa`].
+    /// [`ConfigError::LogFilter`], [`ConfigError::CollectorEndpoint`], [`ConfigError::CollectorCa`].
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         if tracing_subscriber::EnvFilter::try_new(&self.log_filter).is_err() {
             return Err(ConfigError::LogFilter);
+        }
+        // Checked here, because the command line's own errors quote the value. An empty variable is how some
+        // orchestrators say that there is none.
+        if self.otlp_endpoint.as_deref().is_some_and(|text| !text.is_empty() && endpoint(text).is_none()) {
+            return Err(ConfigError::CollectorEndpoint);
         }
         let plain = !self.collector().is_some_and(|endpoint| endpoint.starts_with("https:"));
         if plain && self.otlp_ca_file.as_ref().is_some_and(|path| !path.as_os_str().is_empty()) {
@@ -97,20 +101,14 @@ impl TelemetryConfig {
     }
 }
 
-fn otlp_endpoint(text: &str) -> Result<String, String> {
-    if text.is_empty() {
-        return Ok(String::new());
-    }
-    let endpoint = url::Url::parse(text).map_err(|error| error.to_string())?;
-    if !["http", "https"].contains(&endpoint.scheme()) || !endpoint.has_host() {
-        return Err("not http://host:port or https://host:port".to_owned());
-    }
-    // It is printed and logged; secrets have a file of their own.
-    let secret = !endpoint.username().is_empty() || endpoint.password().is_some();
-    if secret || endpoint.path() != "/" || endpoint.query().is_some() || endpoint.fragment().is_some() {
-        return Err("has more than a host and a port".to_owned());
-    }
-    Ok(endpoint.as_str().trim_end_matches('/').to_owned())
+/// The scheme, the host and the port, if it is nothing else: it is printed and logged, and secrets have a file of
+/// their own.
+fn endpoint(text: &str) -> Option<String> {
+    let endpoint = url::Url::parse(text).ok()?;
+    let bare = endpoint.username().is_empty() && endpoint.password().is_none() && endpoint.path() == "/";
+    let bare = bare && endpoint.query().is_none() && endpoint.fragment().is_none();
+    let fit = ["http", "https"].contains(&endpoint.scheme()) && endpoint.has_host() && bare;
+    fit.then(|| endpoint.as_str().trim_end_matches('/').to_owned())
 }
 
 fn interval(text: &str) -> Result<Duration, String> {

@@ -55,7 +55,7 @@ impl Collector {
         let Some(endpoint) = config.collector() else {
             return Ok(None);
         };
-        let mut channel = Endpoint::from_shared(endpoint.to_owned())?
+        let mut channel = Endpoint::from_shared(endpoint.clone())?
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(EXPORT_TIMEOUT)
             .http2_keep_alive_interval(KEEP_ALIVE)

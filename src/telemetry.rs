@@ -79,10 +79,7 @@ pub fn resource(environment: &'static str, instance_id: String) -> Resource {
 /// # Errors
 /// [`TelemetryError`].
 pub fn check(config: &TelemetryConfig) -> Result<(), TelemetryError> {
-    if let Some(collector) = Collector::open(config)? {
-        collector.close();
-    }
-    Ok(())
+    Collector::open(config).map(drop)
 }
 
 /// What tells. When it is dropped without [`Telemetry::stop`], what is still queued for the collector is lost.
@@ -154,7 +151,7 @@ impl Telemetry {
         if tokio::time::timeout(within, flushed).await.is_err() {
             tracing::warn!("the collector did not take what was left in time");
         }
-        collector.close();
+        drop(collector);
     }
 }
 

@@ -15,7 +15,7 @@ use opentelemetry_sdk::metrics::PeriodicReader;
 use opentelemetry_sdk::trace::{self, BatchSpanProcessor, Sampler, SdkTracerProvider};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use tokio::runtime::{self, Runtime};
+use tokio::runtime::{self, Handle, Runtime};
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
@@ -44,7 +44,8 @@ pub(super) type MetricsSender = PeriodicReader<Deadline<MetricExporter>>;
 #[derive(Debug)]
 pub(super) struct Collector {
     /// What is sent is written by a thread of its own: calls and the collector don't wait for each other.
-    runtime: Runtime,
+    sender: Handle,
+    runtime: Option<Runtime>,
     channel: Channel,
     metadata: MetadataMap,
 }
@@ -74,12 +75,6 @@ impl Collector {
             };
             channel = channel.tls_config(tls)?;
         }
-        let runtime = runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("otlp")
-            .enable_all()
-            .build()
-            .map_err(|error| TelemetryError::Setup(Box::new(error)))?;
         let headers = read("otlp-headers-file", config.otlp_headers_file.as_ref())?;
         if headers.is_some() && !endpoint.starts_with("https:") {
             tracing::warn!(
@@ -87,15 +82,16 @@ impl Collector {
             );
         }
         let metadata = metadata(headers.as_deref().unwrap_or_default())?;
+        let runtime = runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("otlp")
+            .enable_all()
+            .build()
+            .map_err(|error| TelemetryError::Setup(Box::new(error)))?;
         let entered = runtime.enter();
         let channel = channel.connect_lazy();
         drop(entered);
-        Ok(Some(Self { runtime, channel, metadata }))
-    }
-
-    /// Ends what is still being sent.
-    pub(super) fn close(self) {
-        self.runtime.shutdown_background();
+        Ok(Some(Self { sender: runtime.handle().clone(), runtime: Some(runtime), channel, metadata }))
     }
 
     /// Sends spans. `ratio` is the part of the calls that is traced, unless their callers have decided.
@@ -138,7 +134,7 @@ impl Collector {
     }
 
     fn bounded<E>(&self, exporter: E, count: Option<Counter<u64>>) -> Deadline<E> {
-        Deadline { exporter, timer: self.runtime.handle().clone(), exported: count }
+        Deadline { exporter, timer: self.sender.clone(), exported: count }
     }
 
     /// All share one connection.
@@ -147,6 +143,15 @@ impl Collector {
             .with_channel(self.channel.clone())
             .with_metadata(self.metadata.clone())
             .with_timeout(EXPORT_TIMEOUT)
+    }
+}
+
+impl Drop for Collector {
+    /// Ends what is still being sent, without waiting for it.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

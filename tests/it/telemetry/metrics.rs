@@ -29,7 +29,12 @@ const CREATE: &str = "vestibule.v1.DiscoveryService/CreateOrganization";
 
 /// How many calls of a method were answered with a code.
 fn calls(metrics: &Exposition, method: &str, code: &str) -> f64 {
-    let labels = [("rpc_method", method), ("rpc_response_status_code", code), ("rpc_system_name", "grpc")];
+    let mut labels =
+        vec![("rpc_method", method), ("rpc_response_status_code", code), ("rpc_system_name", "grpc")];
+    // The server's doing, by OpenTelemetry's conventions.
+    if ["DEADLINE_EXCEEDED", "INTERNAL", "UNAVAILABLE", "UNIMPLEMENTED"].contains(&code) {
+        labels.push(("error_type", code));
+    }
     metrics.get("rpc_server_call_duration_seconds_count", &labels).unwrap_or(0.0)
 }
 
@@ -55,7 +60,7 @@ async fn counters_begin_at_zero(t: Harness) {
         (
             "vestibule_tokens_total",
             "transition",
-            &["created", "claimed", "released", "failed", "bound", "spent", "revoked"],
+            &["created", "claimed", "released", "failed", "bound", "spent", "unknown", "revoked"],
         ),
         ("vestibule_tokens_races_lost_total", "decided_by", &["claim", "receipt"]),
         (

@@ -194,7 +194,12 @@ impl Told {
     /// Remembers long words, ids aside.
     pub(crate) fn remember(&self, bytes: &[u8]) {
         let mut found = words(bytes, SECRET);
-        found.retain(|word| !is_name(word));
+        // Protobuf has the length of a text before it: 43 letters are the id of a key.
+        let key_id = |word: &[u8]| {
+            let start = word.as_ptr().addr() - bytes.as_ptr().addr();
+            start > 0 && bytes[start - 1] == 43
+        };
+        found.retain(|word| !is_name(word) && !key_id(word));
         if !found.is_empty() {
             let pieces = found.into_iter().flat_map(|word| word.as_chunks().0);
             self.inner().secrets.extend(pieces);
@@ -294,11 +299,11 @@ fn looks_secret(text: &str) -> Option<&'static str> {
         if word.len() > 20 && word.starts_with(b"eyJ") {
             return Some("a JWT");
         }
-        // 32 or 33 random bytes.
-        if (43..=44).contains(&word.len()) && !is_name(word) {
-            return Some("a token, or the hash of one");
-        }
+        // 32 bytes with their padding, or 33. Without padding, 32 bytes are the id of a key.
         let end = word.as_ptr_range().end.addr() - bytes.as_ptr().addr();
+        if !is_name(word) && (word.len() == 44 || word.len() == 43 && bytes.get(end) == Some(&b'=')) {
+            return Some("a token");
+        }
         // An API key is its id, a dot, and the secret.
         if word.starts_with(b"api-key-") && bytes.get(end) == Some(&b'.') && letter(end + 1) {
             return Some("an API key");

@@ -17,13 +17,41 @@ use tokio::runtime::Handle;
 /// How long the collector may take for one batch. Meanwhile others queue up, and then are dropped.
 pub(super) const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Why something could not be sent: the collector did not take it, or not in time.
+const REJECTED: &str = "rejected";
+const TIMEOUT: &str = "timeout";
+
 /// An exporter that gives up. The threads that export are none of a runtime; `timer` is of one.
 #[derive(Debug)]
 pub(super) struct Deadline<E> {
     pub(super) exporter: E,
     pub(super) timer: Handle,
     /// Counts what was sent, or could not be.
-    pub(super) exported: Option<Counter<u64>>,
+    pub(super) exported: Option<Exported>,
+}
+
+/// Counts what was sent by exporters of one kind, as OpenTelemetry's conventions want it.
+#[derive(Clone, Debug)]
+pub(super) struct Exported {
+    counter: Counter<u64>,
+    component_type: &'static str,
+}
+
+impl Exported {
+    /// From now on the counter is there.
+    pub(super) fn from_zero(counter: Counter<u64>, component_type: &'static str) -> Self {
+        let exported = Self { counter, component_type };
+        for error_type in [None, Some(REJECTED), Some(TIMEOUT)] {
+            exported.add(0, error_type);
+        }
+        exported
+    }
+
+    fn add(&self, items: u64, error_type: Option<&'static str>) {
+        let mut attributes = vec![KeyValue::new("otel.component.type", self.component_type)];
+        attributes.extend(error_type.map(|error_type| KeyValue::new("error.type", error_type)));
+        self.counter.add(items, &attributes);
+    }
 }
 
 impl<E> Deadline<E> {
@@ -33,13 +61,10 @@ impl<E> Deadline<E> {
         };
         let error_type = match outcome {
             Ok(()) => None,
-            Err(OTelSdkError::Timeout(_)) => Some("timeout"),
-            Err(OTelSdkError::AlreadyShutdown) => Some("already_shutdown"),
-            Err(OTelSdkError::InternalFailure(_)) => Some("rejected"),
+            Err(OTelSdkError::Timeout(_)) => Some(TIMEOUT),
+            Err(OTelSdkError::AlreadyShutdown | OTelSdkError::InternalFailure(_)) => Some(REJECTED),
         };
-        let attributes: Vec<_> =
-            error_type.map(|error| KeyValue::new("error.type", error)).into_iter().collect();
-        exported.add(items as u64, &attributes);
+        exported.add(items as u64, error_type);
     }
 }
 

@@ -19,6 +19,7 @@ use prometheus::{Registry, TextEncoder};
 
 pub use names::{Decider, Gauge, Limit, Shed, Transition};
 
+use super::deadline::Exported;
 use super::otlp::MetricsSender;
 use super::spans::Operation;
 use super::{TelemetryError, chain};
@@ -272,23 +273,17 @@ impl Metrics {
     }
 
     /// Counts spans that were sent to the collector; with an `error.type`, those that could not be.
-    pub(super) fn spans_exported(&self) -> Counter<u64> {
-        self.exported("otel.sdk.exporter.span.exported", "{span}", "Spans that were sent, or could not be")
+    pub(super) fn spans_exported(&self) -> Exported {
+        let counter = self.meter.u64_counter("otel.sdk.exporter.span.exported").with_unit("{span}");
+        let counter = counter.with_description("Spans that were sent, or could not be").build();
+        Exported::from_zero(counter, "otlp_grpc_span_exporter")
     }
 
     /// The same for log records.
-    pub(super) fn logs_exported(&self) -> Counter<u64> {
-        let description = "Log records that were sent, or could not be";
-        self.exported("otel.sdk.exporter.log.exported", "{log_record}", description)
-    }
-
-    fn exported(&self, name: &'static str, unit: &'static str, description: &'static str) -> Counter<u64> {
-        let counter = self.meter.u64_counter(name).with_unit(unit).with_description(description).build();
-        for error_type in ["rejected", "timeout"] {
-            counter.add(0, &[KeyValue::new("error.type", error_type)]);
-        }
-        counter.add(0, &[]);
-        counter
+    pub(super) fn logs_exported(&self) -> Exported {
+        let counter = self.meter.u64_counter("otel.sdk.exporter.log.exported").with_unit("{log_record}");
+        let counter = counter.with_description("Log records that were sent, or could not be").build();
+        Exported::from_zero(counter, "otlp_grpc_log_exporter")
     }
 
     pub(super) fn shutdown(&self, timeout: Duration) -> OTelSdkResult {

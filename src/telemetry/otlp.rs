@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use opentelemetry::metrics::Counter;
 use opentelemetry_otlp::{
     ExporterBuildError, LogExporter, MetricExporter, SpanExporter, WithExportConfig, WithTonicConfig,
 };
@@ -20,7 +19,7 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 use super::TelemetryError;
-use super::deadline::{Deadline, EXPORT_TIMEOUT};
+use super::deadline::{Deadline, EXPORT_TIMEOUT, Exported};
 use super::metrics::Metrics;
 use crate::config::telemetry::TelemetryConfig;
 
@@ -133,7 +132,7 @@ impl Collector {
         Ok(PeriodicReader::builder(self.bounded(exporter, None)).with_interval(interval).build())
     }
 
-    fn bounded<E>(&self, exporter: E, count: Option<Counter<u64>>) -> Deadline<E> {
+    fn bounded<E>(&self, exporter: E, count: Option<Exported>) -> Deadline<E> {
         Deadline { exporter, timer: self.sender.clone(), exported: count }
     }
 

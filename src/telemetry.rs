@@ -139,6 +139,10 @@ impl Telemetry {
     pub async fn stop(self, within: Duration) {
         let Self { metrics, sending } = self;
         let Some(Sending { collector, traces, logs }) = sending else {
+            // Otherwise the library says that it does so itself.
+            if let Err(error) = metrics.shutdown(within) {
+                tracing::debug!(error = chain(&error), "the metrics did not end");
+            }
             return;
         };
         let flushed = async {
@@ -150,8 +154,9 @@ impl Telemetry {
         };
         if tokio::time::timeout(within, flushed).await.is_err() {
             tracing::warn!("the collector did not take what was left in time");
+            // Threads that the end does not wait for still use its timers.
+            std::mem::forget(collector);
         }
-        drop(collector);
     }
 }
 

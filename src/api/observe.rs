@@ -135,7 +135,8 @@ where
         let known = request.uri().path().strip_prefix('/').and_then(|method| METHODS.get(method));
         let method = known.map_or(OTHER, String::as_str);
         let call_span = call_span(&self.layer.metrics, method, &request_id, request.headers());
-        let span = tracing::info_span!(
+        // Of the highest level, so that whatever is logged has it.
+        let span = tracing::error_span!(
             "rpc",
             rpc.system.name = "grpc",
             rpc.method = method,
@@ -253,6 +254,7 @@ struct Ending {
 
 impl Drop for Ending {
     fn drop(&mut self) {
+        let _within = self.span.enter();
         let code = code_name(self.code);
         let duration = self.clock.monotonic().saturating_sub(self.started);
         let failed = is_fault(self.code);

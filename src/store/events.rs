@@ -41,15 +41,17 @@ fn row(event: &Event) -> Vec<Value> {
 }
 
 impl Store {
-    /// The position of the newest event, in the order in which they are read. `None`: there is none.
+    /// The highest position among the newest events. `None`: there are none. Transactions that begin one after
+    /// another may write in another order, so it is not always the newest one's.
     ///
     /// # Errors
     /// As [`Error`] says.
     pub async fn event_position(&self) -> Result<Option<i64>, Error> {
-        let sql =
-            format!("SELECT position FROM events ORDER BY {} LIMIT 1", self.engine.newest_event_first());
-        let newest = self.query_one("event_position", &sql, Vec::new()).await?;
-        newest.map(|row| column(&row, "position")).transpose()
+        let order = self.engine.newest_event_first();
+        let newest = format!("SELECT position FROM events ORDER BY {order} LIMIT 1000");
+        let sql = format!("SELECT max(position) AS position FROM ({newest}) AS newest");
+        let row = self.query_one("event_position", &sql, Vec::new()).await?;
+        row.map_or(Ok(None), |row| column(&row, "position"))
     }
 }
 

@@ -74,6 +74,8 @@ async fn within(timer: &Handle, export: impl Future<Output = OTelSdkResult> + Se
         tokio::time::sleep(EXPORT_TIMEOUT)
     };
     tokio::select! {
+        // The timer's runtime may have ended.
+        biased;
         outcome = export => outcome,
         () = late => Err(OTelSdkError::Timeout(EXPORT_TIMEOUT)),
     }

@@ -11,7 +11,7 @@ use http::HeaderMap;
 use opentelemetry::trace::{
     FutureExt as _, Span as _, SpanBuilder, SpanKind, Status, TraceContextExt as _, TraceId, Tracer as _,
 };
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::{Context, ContextGuard, KeyValue};
 use opentelemetry_sdk::trace::Span;
 use tracing::Instrument as _;
 
@@ -54,6 +54,13 @@ impl CallSpan {
     /// Does the work as part of the call: what is done in databases then has its spans below this one.
     pub fn around<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
         work.with_context(self.0.clone())
+    }
+
+    /// Until the guard is dropped, what is logged on this thread belongs to the trace of the call: for what is told
+    /// when the work of a call is given up.
+    #[must_use]
+    pub fn enter(&self) -> ContextGuard {
+        self.0.clone().attach()
     }
 
     /// The call was answered with this code, or given up; `failed`: by the server's doing.
@@ -121,7 +128,8 @@ pub async fn observed<T, E>(
 fn span(metrics: &Metrics, Operation { system, name, procedure, span }: Operation) -> Option<Span> {
     let tracer = metrics.tracer()?;
     Context::map_current(|call| {
-        if !call.span().is_recording() {
+        // Also when the call was answered, and goes on with what it has begun.
+        if !call.span().span_context().is_sampled() {
             return None;
         }
         let mut attributes = Vec::with_capacity(4);

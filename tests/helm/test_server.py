@@ -122,22 +122,22 @@ def test_has_a_headless_service_beside_the_other(rendered):
 def test_probes_fit_the_port(rendered):
     container = rendered.container
     probes = {name: container[f"{name}Probe"] for name in ("startup", "liveness", "readiness")}
+    # A gRPC port that is full must not end the replica.
+    assert probes["liveness"]["httpGet"] == {"path": "/healthz", "port": "http"}
+    others = {name: probes[name] for name in ("startup", "readiness")}
     if rendered.tls:
         # The kubelet's gRPC probes speak no TLS.
-        assert {name: probe["httpGet"] for name, probe in probes.items()} == {
+        assert {name: probe["httpGet"] for name, probe in others.items()} == {
             "startup": {"path": "/healthz", "port": "http"},
-            "liveness": {"path": "/healthz", "port": "http"},
             "readiness": {"path": "/readyz", "port": "http"},
         }
-        assert not any("grpc" in probe for probe in probes.values())
     else:
         port = rendered.values["ports"]["grpc"]
-        assert {name: probe["grpc"] for name, probe in probes.items()} == {
+        assert {name: probe["grpc"] for name, probe in others.items()} == {
             "startup": {"port": port, "service": "liveness"},
-            "liveness": {"port": port, "service": "liveness"},
             "readiness": {"port": port},
         }
-        assert not any("httpGet" in probe for probe in probes.values())
+    assert all(("grpc" in probe) != ("httpGet" in probe) for probe in probes.values())
     for name, probe in probes.items():
         for timing, value in rendered.values["probes"][name].items():
             assert probe[timing] == value

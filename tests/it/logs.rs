@@ -189,6 +189,25 @@ async fn faults_are_logged_once_with_their_cause() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn warnings_name_their_call_when_nothing_else_is_logged() {
+    let t = Setup::stage().await.start().await;
+    let stage = t.stage.as_ref().unwrap();
+    let database = t.config.database_url.as_ref().unwrap().expose_secret();
+    let redis = t.config.redis_url.as_ref().unwrap().expose_secret();
+    let data_dir = t.config.data_dir.display().to_string();
+    // The line by which the harness knows the addresses has to be there.
+    let filter = "warn,vestibule=info,vestibule::api=warn";
+    let arguments = ["--database-url", database, "--redis-url", redis, "--data-dir", &data_dir];
+    let program =
+        Program::serve(&t.config.data_dir, &[&arguments[..], &["--log-filter", filter]].concat()).await;
+    let clients = program.clients().await;
+    stage.postgres_proxy.refuse();
+    let refusal = refused(clients.get("acme").await, Code::Unavailable, "SERVER_UNAVAILABLE");
+    let lines = told(&program, &refusal, 1).await;
+    assert_eq!((lines.len(), &lines[0]["level"]), (1, &"WARN".into()), "{lines:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_that_its_caller_gives_up_has_its_line() {
     let t = Harness::postgres().await;
     let program = talkative(&t).await;

@@ -113,6 +113,11 @@ impl Telemetry {
         let started = Self::prepare(config, resource);
         let sending = started.as_ref().ok().and_then(|telemetry| telemetry.sending.as_ref());
         subscriber::start(config, sending.map(|sending| &sending.logs));
+        if sending.is_some() && config.headers_in_plain_text() {
+            tracing::warn!(
+                "what the collector wants to see is sent in plain text, and can be read on the way"
+            );
+        }
         started
     }
 

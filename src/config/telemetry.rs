@@ -58,6 +58,13 @@ impl TelemetryConfig {
         self.otlp_endpoint.as_deref().and_then(endpoint)
     }
 
+    /// Whether what the collector wants to see can be read on the way to it.
+    #[must_use]
+    pub fn headers_in_plain_text(&self) -> bool {
+        let given = self.otlp_headers_file.as_ref().is_some_and(|path| !path.as_os_str().is_empty());
+        given && self.collector().is_some_and(|endpoint| endpoint.starts_with("http:"))
+    }
+
     /// Checks what no single setting can tell.
     ///
     /// # Errors

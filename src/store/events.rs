@@ -48,7 +48,7 @@ impl Store {
     /// As [`Error`] says.
     pub async fn event_position(&self) -> Result<Option<i64>, Error> {
         let order = self.engine.newest_event_first();
-        let newest = format!("SELECT position FROM events ORDER BY {order} LIMIT 1000");
+        let newest = format!("SELECT position FROM events ORDER BY {order} LIMIT 64");
         let sql = format!("SELECT max(position) AS position FROM ({newest}) AS newest");
         let row = self.query_one("event_position", &sql, Vec::new()).await?;
         row.map_or(Ok(None), |row| column(&row, "position"))

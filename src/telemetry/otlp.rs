@@ -75,11 +75,6 @@ impl Collector {
             channel = channel.tls_config(tls)?;
         }
         let headers = read("otlp-headers-file", config.otlp_headers_file.as_ref())?;
-        if headers.is_some() && !endpoint.starts_with("https:") {
-            tracing::warn!(
-                "what the collector wants to see is sent in plain text, and can be read on the way"
-            );
-        }
         let metadata = metadata(headers.as_deref().unwrap_or_default())?;
         let runtime = runtime::Builder::new_multi_thread()
             .worker_threads(1)

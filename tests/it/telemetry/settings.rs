@@ -93,3 +93,17 @@ async fn tls_and_metadata() {
     }
     assert!(!collector.text().contains(SECRET));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metadata_in_plain_text_is_warned_of() {
+    let t = Harness::postgres().await;
+    let folder = Folder::new();
+    let headers = folder.file("headers", "x-tenant: 7\n");
+    let more = ["--otlp-endpoint", "http://127.0.0.1:1", "--otlp-headers-file", &headers];
+    let mut program = beside(&t, &more, &SOON).await;
+    let warning = |line: &serde_json::Value| {
+        line["level"] == "WARN"
+            && line["message"].as_str().is_some_and(|message| message.starts_with("what the collector wants"))
+    };
+    program.line(warning).await;
+}

@@ -76,8 +76,10 @@ def live():
 def test_what_is_asked_is_answered(live):
     days = keep_busy(live.clients, LOAD)
     assert answered(live.prometheus, RATE_INTERVAL)
-    assert true_alerts(live.prometheus) <= MACHINES
-    assert live.pending() <= MACHINES
+    # One replica has a collector that is not there.
+    lost = {"VestibuleTelemetryDropped"}
+    assert lost <= true_alerts(live.prometheus) <= MACHINES | lost
+    assert live.pending() <= MACHINES | lost
     # What was done is what was counted.
     revoked = 'sum(rpc_server_call_duration_seconds_count{rpc_method=~".*/RevokeIntermediateSession"})'
     until("every day is scraped", lambda: live.values(revoked) == [days])

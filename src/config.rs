@@ -126,7 +126,8 @@ pub struct Config {
     #[arg(long, global = true, env = "VESTIBULE_LISTEN_ADDRESS", default_value = "127.0.0.1:50051")]
     pub listen_address: SocketAddr,
 
-    /// Where HTTP is served: the JWKS, metrics, and whether the server is well. Only loopback addresses are accepted without a callers file.
+    /// Where HTTP is served: the JWKS, metrics, and whether the server is well. Only loopback addresses are
+    /// accepted without a callers file.
     #[arg(long, global = true, env = "VESTIBULE_HTTP_ADDRESS", default_value = "127.0.0.1:9464")]
     pub http_address: SocketAddr,
 

@@ -25,6 +25,7 @@ use crate::service::login::{self, Entered, Login};
 use crate::service::mint::Mint;
 use crate::service::organizations::Naming;
 use crate::store::{Constraint, Creation, DiscoveryCreation, Error as StoreError, Purchase};
+use crate::telemetry::metrics::Decider;
 use crate::telemetry::spans::continued;
 use crate::tokens::opaque::IntermediateToken;
 
@@ -133,7 +134,7 @@ impl Service {
         let failed = refusal.tells() && matches!(replayed, Ok(None));
         let receipt_says = self.finish(&held, Outcome::AskReceipt { failed }).await;
         if receipt_says.is_some() && matches!(replayed, Ok(None)) {
-            self.lost_to_receipt();
+            self.parts.metrics.race_lost(Decider::Receipt);
         }
         replayed?.ok_or(receipt_says.unwrap_or(refusal))
     }

@@ -17,6 +17,7 @@ use crate::service::login::{self, Entered, Login};
 use crate::service::mint::Mint;
 use crate::service::write::Failure;
 use crate::store::{Constraint, Purchase, Receipt, Transaction};
+use crate::telemetry::metrics::Decider;
 use crate::telemetry::spans::continued;
 use crate::tokens::opaque::IntermediateToken;
 
@@ -100,7 +101,7 @@ impl Service {
                 let away = matches!(error, Error::Unavailable { .. } | Error::Internal(_));
                 let asked = Outcome::AskReceipt { failed: error.tells() };
                 if self.finish(&held, if away { Outcome::Untouched } else { asked }).await.is_some() {
-                    self.lost_to_receipt();
+                    self.parts.metrics.race_lost(Decider::Receipt);
                 }
                 Err(error)
             }

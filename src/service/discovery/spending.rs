@@ -136,11 +136,6 @@ impl Service {
         }
     }
 
-    /// Counts a call that is refused because of what another has bought.
-    pub(super) fn lost_to_receipt(&self) {
-        self.parts.metrics.race_lost(Decider::Receipt);
-    }
-
     /// Makes the keeper's entry match what became of the token. Best effort.
     ///
     /// With `AskReceipt`, answers what the receipt of an earlier purchase says to this call.

@@ -229,15 +229,20 @@ impl App {
         readiness::live(&reporter).await;
         readiness::check(&reporter, &ready, &store, &*keeper).await;
         let stop_listening = CancellationToken::new();
+        let calls_ended = CancellationToken::new();
         let background = TaskTracker::new();
         let watched = (reporter.clone(), Arc::clone(&ready), store.clone(), keeper);
         background.spawn(readiness::watch(watched, shutdown.soft.clone()));
-        background.spawn(callers::reload(Arc::clone(&api.callers), shutdown.soft.clone()));
-        background.spawn(callers::refresh_issuers(Arc::clone(&api.callers), shutdown.soft.clone()));
-        background.spawn(background::refresh_keys(api.service.clone(), shutdown.soft.clone()));
-        background.spawn(background::watch_outbox(store.clone(), &api.metrics, shutdown.soft.clone()));
-        background.spawn(background::sweep(store.clone(), clock, shutdown.soft.clone()));
-        background.spawn(background::write_touched(api.service.clone(), shutdown.soft.clone()));
+        // Calls that are answered to the last rely on these to the last.
+        let following = store.clone();
+        let following = async move { following.follow_primary().await };
+        background.spawn(calls_ended.clone().run_until_cancelled_owned(following));
+        background.spawn(callers::reload(Arc::clone(&api.callers), calls_ended.clone()));
+        background.spawn(callers::refresh_issuers(Arc::clone(&api.callers), calls_ended.clone()));
+        background.spawn(background::refresh_keys(api.service.clone(), calls_ended.clone()));
+        background.spawn(background::watch_outbox(store.clone(), &api.metrics, calls_ended.clone()));
+        background.spawn(background::sweep(store.clone(), clock, calls_ended.clone()));
+        background.spawn(background::write_touched(api.service.clone(), calls_ended.clone()));
         background.spawn(lame_duck_passes(reporter, lame_duck, shutdown.clone(), stop_listening.clone()));
         if let Some(tls) = &tls {
             background.spawn(Arc::clone(tls).watch(stop_listening.clone()));
@@ -259,7 +264,9 @@ impl App {
             );
             shutdown.soft.cancel();
             tasks.close();
-            tokio::join!(tasks.wait(), background.wait());
+            tasks.wait().await;
+            calls_ended.cancel();
+            background.wait().await;
             background::write_touched_last(&api.service).await;
             store.close().await;
             served.map(drop)

@@ -135,6 +135,6 @@ pub trait Keeper: Debug + Send + Sync {
     /// Removes an entry, whoever holds it.
     async fn remove(&self, token: TokenHash) -> Result<(), Error>;
 
-    /// Asks for nothing, to learn whether the keeper answers.
+    /// Writes nothing of meaning, to learn whether the keeper takes writes: one that has become a replica reads well.
     async fn ping(&self) -> Result<(), Error>;
 }

@@ -10,6 +10,7 @@ mod connect;
 mod constraint;
 mod discovery;
 mod events;
+mod hosts;
 mod idempotency;
 mod keys;
 mod members;
@@ -46,6 +47,7 @@ pub use claims::NamesTaken;
 pub use connect::{ConnectError, connect_postgres, open_sqlite};
 pub use constraint::{CONSTRAINTS, Constraint};
 pub use discovery::{Candidate, Candidates, Way};
+pub use hosts::HostsError;
 pub use idempotency::{KeptAnswer, StoredAnswer};
 pub use keys::SealedKey;
 pub use migrations::{MigrateError, SchemaError, migrate_postgres};
@@ -56,6 +58,7 @@ pub use sessions::{FoundSession, SessionKey};
 pub use transaction::{Lock, Transaction};
 pub use unique::Unique;
 
+use connect::Primary;
 use sessions::Known;
 use suspicion::Suspicion;
 
@@ -81,6 +84,16 @@ impl Engine {
         match self {
             Self::Postgres => "postgresql",
             Self::Sqlite => "sqlite",
+        }
+    }
+
+    /// Asks whether the server is one that is written to.
+    fn takes_writes(self) -> &'static str {
+        match self {
+            Self::Postgres => {
+                "SELECT NOT (pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean) AS writes"
+            }
+            Self::Sqlite => "SELECT TRUE AS writes",
         }
     }
 
@@ -142,6 +155,8 @@ pub struct Store {
     /// Where searches are run: connections of their own, so that slow ones never take those that logins
     /// need.
     searches: Pool,
+    /// Where both go. `None`: to a file.
+    primary: Option<Arc<Primary>>,
     /// What was read with sessions. `None`: the embedded default reads everything, which costs it little.
     known: Option<Arc<Known>>,
     engine: Engine,
@@ -170,6 +185,9 @@ pub enum Error {
     /// The database could not be reached or did not start the work; nothing was written.
     #[error("the database is not available")]
     Unavailable(#[source] Source),
+    /// The server is not the primary; nothing was written.
+    #[error("the database takes no writes")]
+    ReadOnly(#[source] Source),
     /// The statement took longer than the database lets it; nothing was written.
     #[error("a database statement took too long")]
     TooSlow(#[source] Source),
@@ -267,6 +285,7 @@ impl Store {
             && let Some(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)) = source.downcast_ref()
         {
             self.metrics.no_connection(pool.name, 1);
+            pool.suspicion.of_server();
         }
     }
 
@@ -282,18 +301,23 @@ impl Store {
             Ok(result) => result.map_err(Error::from),
             Err(elapsed) => Err(Error::UnknownOutcome(Box::new(elapsed))),
         };
-        if !matches!(outcome, Err(Error::UnknownOutcome(_))) {
+        if !outcome.as_ref().is_err_and(Error::casts_suspicion) {
             guard.disarm();
         }
         outcome
     }
 
-    /// Asks the database for nothing, to learn whether it answers.
+    /// Asks the database for nothing, to learn whether it would take a write.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
+    /// [`Error::Unavailable`], or [`Error::ReadOnly`].
     pub async fn ping(&self) -> Result<(), Error> {
-        self.query("ping", "SELECT 1", Vec::new()).await.map(drop)
+        let row = self.query_one("ping", self.engine.takes_writes(), Vec::new()).await?;
+        if row.map(|row| column(&row, "writes")).transpose()? == Some(true) {
+            return Ok(());
+        }
+        self.pool.suspicion.of_all();
+        Err(Error::ReadOnly("it is a standby, or set to take none".into()))
     }
 
     /// Gives every connection back. Nothing works afterwards.
@@ -307,6 +331,11 @@ impl Store {
 }
 
 impl Error {
+    /// Whether it says something about the other connections.
+    fn casts_suspicion(&self) -> bool {
+        matches!(self, Self::UnknownOutcome(_) | Self::ReadOnly(_))
+    }
+
     /// What it is in a word, for spans and metrics. `None`: the database did as it was told, and a rule of
     /// its own refused the write.
     fn kind(&self) -> Option<&'static str> {
@@ -318,6 +347,7 @@ impl Error {
                 Some("timeout")
             }
             Self::Unavailable(_) => Some("unavailable"),
+            Self::ReadOnly(_) => Some("read_only"),
             Self::UnknownOutcome(_) => Some("unknown_outcome"),
             Self::Corrupt(_) => Some("corrupt"),
             Self::Database(_) => Some("refused"),
@@ -363,9 +393,10 @@ fn from_refusal(refusal: &dyn sqlx::error::DatabaseError) -> Option<Error> {
         }
         // statement timeout
         "57014" => Some(Error::TooSlow(source())),
-        // read-only: a standby after a failover; starting up; too many connections; disk full, out of
-        // memory; SQLITE_FULL
-        "25006" | "57P03" | "53300" | "53100" | "53200" | "13" => Some(Error::Unavailable(source())),
+        // read-only: a standby after a failover
+        "25006" => Some(Error::ReadOnly(source())),
+        // starting up; too many connections; disk full, out of memory; SQLITE_FULL
+        "57P03" | "53300" | "53100" | "53200" | "13" => Some(Error::Unavailable(source())),
         // terminated while it worked: a commit may have gone through just before
         "57P01" | "57P02" | "57P05" | "40003" => Some(Error::UnknownOutcome(source())),
         // connection exceptions, which poolers report for a server that they have lost; SQLITE_IOERR

@@ -1,6 +1,9 @@
 //! Intermediate sessions in Redis: one hash per token, each operation one atomic script on that key,
 //! so that a cluster serves it too. Time is Redis' own.
 
+mod link;
+mod target;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -9,13 +12,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::io::tcp::TcpSettings;
-use redis::{IntoConnectionInfo as _, Script, ScriptInvocation};
+use redis::{Script, ScriptInvocation};
 use secrecy::{ExposeSecret as _, SecretString};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+pub(super) use self::link::Link;
+use self::target::Target;
 use super::{Added, Claim, Claimable, Error, Keeper};
 use crate::domain::authentication_factor::VerifiedFactor;
 use crate::domain::email_address::EmailAddress;
@@ -27,11 +31,11 @@ use crate::telemetry::chain;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::spans::{Operation, observed};
 
-/// How long a command may take, and how long a lost connection is waited for.
+/// How long a command may take, and how long connecting to a server.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The longest pause between two attempts to connect again.
-const MAX_RECONNECT_DELAY: Duration = Duration::from_millis(500);
+/// How long the key that is written to learn whether Redis takes writes is kept.
+const PING_LIFETIME: Duration = Duration::from_secs(10);
 
 /// The running of a script. Its name, and `EVALSHA` before it.
 macro_rules! script {
@@ -49,8 +53,8 @@ pub(super) use script;
 /// Why Redis could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The URL is not one of Redis.
-    #[error("the Redis URL is not a valid redis:// or rediss:// URL")]
+    /// The URL is not one of Redis, of Sentinels or of a cluster.
+    #[error("the Redis URL is not a valid redis://, redis-sentinel:// or redis-cluster:// URL")]
     Url,
     /// Redis does not answer, or refuses.
     #[error("Redis could not be reached")]
@@ -80,8 +84,7 @@ struct Scripts {
 
 /// Keeps intermediate sessions in Redis.
 pub struct RedisKeeper {
-    /// One connection for all calls; it comes back by itself.
-    connection: ConnectionManager,
+    link: Link,
     metrics: Arc<Metrics>,
     project: ProjectId,
     /// How many attempts on one entry may fail.
@@ -107,19 +110,10 @@ impl RedisKeeper {
         failed_spends: Rate,
         metrics: Arc<Metrics>,
     ) -> Result<Self, ConnectError> {
-        // The driver's own message can quote the URL, and with it the password.
-        let target = url.expose_secret().into_connection_info().map_err(|_| ConnectError::Url)?;
-        let client =
-            redis::Client::open(target.set_tcp_settings(tcp_settings())).map_err(|_| ConnectError::Url)?;
-        let config = ConnectionManagerConfig::new()
-            .set_response_timeout(Some(RESPONSE_TIMEOUT))
-            .set_connection_timeout(Some(RESPONSE_TIMEOUT))
-            .set_max_delay(MAX_RECONNECT_DELAY)
-            .set_number_of_retries(1);
-        let connection =
-            ConnectionManager::new_with_config(client, config).await.map_err(ConnectError::Unreachable)?;
+        let target = Target::parse(url.expose_secret())?;
+        let link = Link::open(target).await.map_err(ConnectError::Unreachable)?;
         let keeper = Self {
-            connection,
+            link,
             metrics,
             project,
             failed_spends,
@@ -138,10 +132,10 @@ impl RedisKeeper {
     /// Under memory pressure Redis may only refuse, or drop what is about to expire anyway: with any
     /// other policy people lose logins that are under way.
     async fn warn_about_eviction(&self) {
-        let mut connection = self.connection.clone();
         let mut command = redis::cmd("CONFIG");
         command.arg("GET").arg("maxmemory-policy");
-        let answer: Result<HashMap<String, String>, _> = bounded(command.query_async(&mut connection)).await;
+        let asking = self.link.run(async |connection| command.query_async(connection).await);
+        let answer: Result<HashMap<String, String>, _> = bounded(asking).await;
         match answer {
             Ok(settings) => {
                 let policy = settings.get("maxmemory-policy").map_or("", String::as_str);
@@ -158,9 +152,9 @@ impl RedisKeeper {
         }
     }
 
-    /// The connection, for what else is kept in the same Redis.
-    pub(super) fn connection(&self) -> ConnectionManager {
-        self.connection.clone()
+    /// The way to Redis, for what else is kept in it.
+    pub(super) fn link(&self) -> Link {
+        self.link.clone()
     }
 
     /// What counts what is done over it.
@@ -179,9 +173,9 @@ impl RedisKeeper {
 
     /// Runs a script.
     async fn run(&self, script: Operation, invocation: &ScriptInvocation<'_>) -> Result<Reply, Error> {
-        let mut connection = self.connection.clone();
         let running = bounded(async {
-            let reply: Vec<redis::Value> = invocation.invoke_async(&mut connection).await?;
+            let reply: Vec<redis::Value> =
+                self.link.run(async |connection| invocation.invoke_async(connection).await).await?;
             let mut reply = reply.into_iter();
             let status = redis::from_redis_value(reply.next().unwrap_or(redis::Value::Nil))?;
             Ok((status, reply.next()))
@@ -290,18 +284,18 @@ impl Keeper for RedisKeeper {
     }
 
     async fn remove(&self, token: TokenHash) -> Result<(), Error> {
-        let mut connection = self.connection.clone();
         let mut delete = redis::cmd("DEL");
         delete.arg(self.key(token));
-        let removing = bounded(delete.query_async::<()>(&mut connection));
+        let removing = bounded(self.link.run(async |connection| delete.query_async(connection).await));
         observed(&self.metrics, command("DEL"), |error| Some(error.kind()), removing).await
     }
 
     async fn ping(&self) -> Result<(), Error> {
-        let mut connection = self.connection.clone();
-        let ping = redis::cmd("PING");
-        let asking = bounded(ping.query_async::<()>(&mut connection));
-        observed(&self.metrics, command("PING"), |error| Some(error.kind()), asking).await
+        let mut ping = redis::cmd("SET");
+        let key = format!("vestibule:{}:ping", self.project.uuid());
+        ping.arg(key).arg("").arg("PX").arg(milliseconds(PING_LIFETIME));
+        let asking = bounded(self.link.run(async |connection| ping.query_async(connection).await));
+        observed(&self.metrics, command("SET"), |error| Some(error.kind()), asking).await
     }
 }
 

@@ -161,7 +161,10 @@ impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::Conflict(_) => Self::concurrent(),
-            store::Error::Unavailable(_) | store::Error::TooSlow(_) | store::Error::UnknownOutcome(_) => {
+            store::Error::Unavailable(_)
+            | store::Error::ReadOnly(_)
+            | store::Error::TooSlow(_)
+            | store::Error::UnknownOutcome(_) => {
                 Self::Unavailable { retry_after: RETRY_AFTER, source: Box::new(error) }
             }
             // A use case that can break a rule answers for it before it comes here.

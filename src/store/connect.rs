@@ -1,20 +1,23 @@
 //! Opening the database.
 
 use std::path::Path;
-use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use sea_orm::{SqlxPostgresConnector, SqlxSqliteConnector};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{PgConnection, PgPool};
+use tokio::sync::Notify;
+use tokio::time::sleep;
 
+use super::hosts::{Hosts, HostsError};
 use super::sessions::Known;
 use super::suspicion::Suspicion;
 use super::{Engine, Error, MigrateError, Pool, SchemaError, Store, migrations};
+use crate::telemetry::chain;
 use crate::telemetry::metrics::{Gauge, Metrics};
 
 /// How long a connection may have been idle and still be used without asking whether it is alive.
@@ -43,12 +46,18 @@ const SEARCHES: &str = "searches";
 /// is gone.
 const ABANDONED_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The pause after a primary was found. More than one connection breaks when a server goes.
+const SEEN_PAUSE: Duration = Duration::from_millis(500);
+
+/// The pause while there is no primary.
+const LOOK_PAUSE: Duration = Duration::from_millis(200);
+
 /// Why the database could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The URL is not one of Postgres.
-    #[error("the database URL is not a valid postgres:// URL")]
-    Url,
+    /// No server of Postgres can be used.
+    #[error(transparent)]
+    Hosts(#[from] HostsError),
     /// The database does not answer, or refuses.
     #[error("the database could not be reached")]
     Unreachable(#[source] sqlx::Error),
@@ -63,20 +72,8 @@ pub enum ConnectError {
     Store(#[from] Error),
 }
 
-/// Reads the URL and sets what every connection has in common.
-pub(super) fn postgres_options(url: &SecretString) -> Result<PgConnectOptions, ConnectError> {
-    // The driver takes any scheme for its own.
-    let schemes = ["postgres://", "postgresql://"];
-    if !schemes.iter().any(|scheme| url.expose_secret().starts_with(scheme)) {
-        return Err(ConnectError::Url);
-    }
-    // The driver's own message can quote the URL, and with it the password.
-    PgConnectOptions::from_str(url.expose_secret())
-        .map(|options| options.application_name("vestibule"))
-        .map_err(|_| ConnectError::Url)
-}
-
-/// Opens a pool of connections to Postgres, and refuses a schema older than the program needs.
+/// Opens a pool of connections to Postgres, and refuses a schema older than the program needs. Of several servers
+/// it takes the primary; [`Store::follow_primary`] stays with it.
 ///
 /// `timeout` bounds every statement: the server gives up a second before the client does, so that an
 /// unknown outcome stays rare.
@@ -89,39 +86,107 @@ pub async fn connect_postgres(
     timeout: Duration,
     metrics: Arc<Metrics>,
 ) -> Result<Store, ConnectError> {
-    let milliseconds = |duration: Duration| duration.as_millis().to_string();
-    let statement_timeout = timeout.saturating_sub(Duration::from_secs(1));
-    let options = postgres_options(url)?.options([
-        ("statement_timeout", milliseconds(statement_timeout)),
-        ("lock_timeout", milliseconds(LOCK_TIMEOUT.min(statement_timeout / 2))),
-        ("idle_in_transaction_session_timeout", milliseconds(ABANDONED_TIMEOUT)),
-        ("tcp_user_timeout", milliseconds(ABANDONED_TIMEOUT)),
-        // Every statement finds its rows by an index whatever the values are: planning once is enough.
-        ("plan_cache_mode", "force_generic_plan".to_owned()),
-    ]);
+    let hosts = Hosts::parse(url)?;
+    let settings = Settings { statement_timeout: timeout.saturating_sub(Duration::from_secs(1)) };
+    let primary = hosts.primary().await?;
     let for_searches = (max_connections / SEARCH_SHARE).max(1);
-    // What is looked for decides how: a plan for any pattern serves none. No compiling: it costs more than
-    // what a page of rows takes.
-    let searching = options.clone().options([
-        ("statement_timeout", milliseconds(SEARCH_TIMEOUT.min(statement_timeout))),
-        ("plan_cache_mode", "force_custom_plan".to_owned()),
-        ("jit", "off".to_owned()),
-    ]);
-    // Few searches are put together alike, and what is kept of a long one is large.
-    let searching = searching.statement_cache_capacity(0);
-    let (pool, suspicion) = pool_options(max_connections.saturating_sub(for_searches).max(1), timeout);
-    let pool = pool.connect_with(options).await.map_err(ConnectError::Unreachable)?;
-    let (searches, suspicion_of_searches) = pool_options(for_searches, timeout);
-    let searches = searches.connect_lazy_with(searching);
+    let for_calls = max_connections.saturating_sub(for_searches).max(1);
+    let lost = Arc::new(Notify::new());
+    let (pool, suspicion) = pool_options(for_calls, timeout, &hosts, &lost);
+    let (searches, suspicion_of_searches) = pool_options(for_searches, timeout, &hosts, &lost);
+    let pool =
+        pool.connect_with(settings.of_calls(primary.clone())).await.map_err(ConnectError::Unreachable)?;
+    let searches = searches.connect_lazy_with(settings.of_searches(primary));
     watch(&metrics, [(CALLS, pool.clone()), (SEARCHES, searches.clone())]);
+    let primary = Primary { hosts, settings, pool: pool.clone(), searches: searches.clone(), lost };
     let connection = SqlxPostgresConnector::from_sqlx_postgres_pool(searches);
     let searches = Pool { name: SEARCHES, connection, suspicion: suspicion_of_searches };
     let connection = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
     let pool = Pool { name: CALLS, connection, suspicion };
     let known = Some(Arc::new(Known::nothing()));
-    let store = Store { pool, searches, known, engine: Engine::Postgres, timeout, metrics };
+    let primary = Some(Arc::new(primary));
+    let store = Store { pool, searches, primary, known, engine: Engine::Postgres, timeout, metrics };
     store.check_schema().await?;
     Ok(store)
+}
+
+/// What connections are set to.
+#[derive(Clone, Copy, Debug)]
+struct Settings {
+    statement_timeout: Duration,
+}
+
+impl Settings {
+    fn of_calls(self, options: PgConnectOptions) -> PgConnectOptions {
+        options.options([
+            ("statement_timeout", milliseconds(self.statement_timeout)),
+            ("lock_timeout", milliseconds(LOCK_TIMEOUT.min(self.statement_timeout / 2))),
+            ("idle_in_transaction_session_timeout", milliseconds(ABANDONED_TIMEOUT)),
+            ("tcp_user_timeout", milliseconds(ABANDONED_TIMEOUT)),
+            // Every statement finds its rows by an index whatever the values are: planning once is enough.
+            ("plan_cache_mode", "force_generic_plan".to_owned()),
+        ])
+    }
+
+    /// What is looked for decides how: a plan for any pattern serves none. No compiling: it costs more than what a
+    /// page of rows takes.
+    fn of_searches(self, options: PgConnectOptions) -> PgConnectOptions {
+        let options = self.of_calls(options).options([
+            ("statement_timeout", milliseconds(SEARCH_TIMEOUT.min(self.statement_timeout))),
+            ("plan_cache_mode", "force_custom_plan".to_owned()),
+            ("jit", "off".to_owned()),
+        ]);
+        // Few searches are put together alike, and what is kept of a long one is large.
+        options.statement_cache_capacity(0)
+    }
+}
+
+fn milliseconds(duration: Duration) -> String {
+    duration.as_millis().to_string()
+}
+
+/// Which server the connections go to.
+#[derive(Debug)]
+pub(super) struct Primary {
+    hosts: Hosts,
+    settings: Settings,
+    pool: PgPool,
+    searches: PgPool,
+    /// Told when a connection breaks, or none is to be had.
+    lost: Arc<Notify>,
+}
+
+impl Primary {
+    /// Looks for the primary whenever connections break, for ever. Connections to another server end when they
+    /// are suspected.
+    async fn follow(&self) {
+        loop {
+            self.lost.notified().await;
+            match self.hosts.look().await {
+                Ok(primary) => {
+                    let (host, port) = (primary.get_host(), primary.get_port());
+                    tracing::info!(server.address = host, server.port = port, "connecting to this database");
+                    self.pool.set_connect_options(self.settings.of_calls(primary.clone()));
+                    self.searches.set_connect_options(self.settings.of_searches(primary));
+                    sleep(SEEN_PAUSE).await;
+                }
+                Err(error) => {
+                    tracing::debug!(error = chain(&error), "no server is the primary");
+                    sleep(LOOK_PAUSE).await;
+                    self.lost.notify_one();
+                }
+            }
+        }
+    }
+}
+
+impl Store {
+    /// Stays with the primary when it moves to another server. Ends at once where there is one server only.
+    pub async fn follow_primary(&self) {
+        if let Some(primary) = self.primary.as_ref().filter(|primary| primary.hosts.are_several()) {
+            primary.follow().await;
+        }
+    }
 }
 
 /// Tells how many connections there are of each pool, and how many there may be.
@@ -149,33 +214,50 @@ fn watch<D: sqlx::Database>(metrics: &Metrics, pools: [(&'static str, sqlx::Pool
 }
 
 /// What both pools have in common.
-fn pool_options(connections: u32, timeout: Duration) -> (PgPoolOptions, Suspicion) {
-    let suspicion = Suspicion::none(connections);
+fn pool_options(
+    connections: u32,
+    timeout: Duration,
+    hosts: &Hosts,
+    lost: &Arc<Notify>,
+) -> (PgPoolOptions, Suspicion) {
+    let suspicion = Suspicion::none(connections, Arc::clone(lost));
     let options = PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
+        .after_connect({
+            let hosts = hosts.clone();
+            move |connection, _| {
+                let hosts = hosts.clone();
+                Box::pin(async move {
+                    let primary = hosts.primary_answers(connection).await?;
+                    if primary { Ok(()) } else { Err(sqlx::Error::Configuration("not the primary".into())) }
+                })
+            }
+        })
         .before_acquire({
-            let suspicion = suspicion.clone();
+            let (suspicion, hosts) = (suspicion.clone(), hosts.clone());
             move |connection, idle| {
                 let trusted = idle.idle_for <= TRUSTED_IDLE && !suspicion.falls_on_next();
-                Box::pin(async move { Ok(trusted || answers(connection, IDLE_PING_TIMEOUT).await) })
+                let hosts = hosts.clone();
+                Box::pin(async move { Ok(trusted || usable(&hosts, connection, IDLE_PING_TIMEOUT).await) })
             }
         })
         .after_release({
-            let suspicion = suspicion.clone();
+            let (suspicion, hosts) = (suspicion.clone(), hosts.clone());
             move |connection, _| {
                 let suspected = suspicion.falls_on_next();
+                let hosts = hosts.clone();
                 // What was given up may still run until the server's own timeout.
-                Box::pin(async move { Ok(!suspected || answers(connection, timeout).await) })
+                Box::pin(async move { Ok(!suspected || usable(&hosts, connection, timeout).await) })
             }
         });
     (options, suspicion)
 }
 
-/// Whether the server answers on this connection in time.
-async fn answers(connection: &mut PgConnection, within: Duration) -> bool {
-    matches!(tokio::time::timeout(within, connection.ping()).await, Ok(Ok(())))
+/// Whether the primary answers on this connection in time.
+async fn usable(hosts: &Hosts, connection: &mut PgConnection, within: Duration) -> bool {
+    matches!(tokio::time::timeout(within, hosts.primary_answers(connection)).await, Ok(Ok(true)))
 }
 
 /// Opens the embedded database in a file, creating it or bringing its schema up to date.
@@ -206,8 +288,8 @@ pub async fn open_sqlite(
     let pool = |name, pool| Pool {
         name,
         connection: SqlxSqliteConnector::from_sqlx_sqlite_pool(pool),
-        suspicion: Suspicion::none(1),
+        suspicion: Suspicion::none(1, Arc::default()),
     };
     let (pool, searches) = (pool(CALLS, sqlite), pool(SEARCHES, searches));
-    Ok(Store { pool, searches, known: None, engine: Engine::Sqlite, timeout, metrics })
+    Ok(Store { pool, searches, primary: None, known: None, engine: Engine::Sqlite, timeout, metrics })
 }

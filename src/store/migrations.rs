@@ -8,8 +8,9 @@ use secrecy::SecretString;
 use sqlx::migrate::Migrator;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqlitePool};
 
-use super::connect::postgres_options;
+use super::hosts::{Hosts, HostsError};
 use super::{Error, Store, column};
+use crate::telemetry::chain;
 
 static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| {
     let mut migrator = lenient(sqlx::migrate!("migrations/postgres"));
@@ -24,6 +25,13 @@ const LOCK: i64 = 0x7665_7374_6962_756c;
 /// How often a migrator that waits for its turn asks again. Waiting inside the database would hold a
 /// snapshot, which an index that is being built concurrently waits for in its turn: for ever.
 const TURN: Duration = Duration::from_millis(200);
+
+/// How often a step is tried that another transaction is in the way of, and the pause between: a minute together.
+const TRIES: u32 = 20;
+const BETWEEN_TRIES: Duration = Duration::from_secs(3);
+
+/// PostgreSQL, appendix A.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// What is left of an index whose concurrent building failed, and would pass for the index itself.
 const BROKEN_INDEXES: &str = "SELECT class.relname::text, format('DROP INDEX CONCURRENTLY %s', index.indexrelid::regclass) \
@@ -40,10 +48,10 @@ fn lenient(mut migrator: Migrator) -> Migrator {
 /// Why the schema was not brought up to date.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
-    /// The URL is not one of Postgres.
-    #[error("the database URL is not a valid postgres:// URL")]
-    Url,
-    /// The database does not answer, or refuses.
+    /// No server of Postgres can be used.
+    #[error(transparent)]
+    Hosts(#[from] HostsError),
+    /// The database does not answer any more, or refuses.
     #[error("the database could not be reached")]
     Unreachable(#[source] sqlx::Error),
     /// A step failed; it was rolled back and can be run again.
@@ -71,16 +79,40 @@ pub enum SchemaError {
 /// # Errors
 /// [`MigrateError`].
 pub async fn migrate_postgres(url: &SecretString) -> Result<i64, MigrateError> {
-    let options = postgres_options(url).map_err(|_| MigrateError::Url)?;
+    let options = Hosts::parse(url)?.primary().await?;
     let mut connection = PgConnection::connect_with(&options).await.map_err(MigrateError::Unreachable)?;
     while !take_turn(&mut connection).await.map_err(MigrateError::Unreachable)? {
         tokio::time::sleep(TURN).await;
     }
-    drop_broken_indexes(&mut connection).await.map_err(MigrateError::Unreachable)?;
-    POSTGRES.run(&mut connection).await.map_err(MigrateError::Step)?;
+    run(&mut connection).await?;
     // The lock ends with the connection.
     connection.close().await.map_err(MigrateError::Unreachable)?;
     Ok(newest(&POSTGRES))
+}
+
+/// Runs the steps that are missing. A step waits for its locks for moments only, since everybody else waits behind
+/// it: a long transaction in its way makes it fail, and it is tried again.
+async fn run(connection: &mut PgConnection) -> Result<(), MigrateError> {
+    let mut tries = TRIES;
+    loop {
+        drop_broken_indexes(connection).await.map_err(MigrateError::Unreachable)?;
+        let outcome = POSTGRES.run(&mut *connection).await;
+        tries -= 1;
+        match outcome {
+            Err(error) if tries > 0 && waited_in_vain(&error) => {
+                tracing::warn!(error = chain(&error), "another transaction is in the way; trying again");
+                tokio::time::sleep(BETWEEN_TRIES).await;
+            }
+            outcome => return outcome.map_err(MigrateError::Step),
+        }
+    }
+}
+
+fn waited_in_vain(error: &sqlx::migrate::MigrateError) -> bool {
+    use sqlx::migrate::MigrateError::{Execute, ExecuteMigration};
+    let (Execute(error) | ExecuteMigration(error, _)) = error else { return false };
+    let refusal = error.as_database_error();
+    refusal.and_then(sqlx::error::DatabaseError::code).as_deref() == Some(LOCK_NOT_AVAILABLE)
 }
 
 async fn take_turn(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {

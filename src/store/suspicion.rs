@@ -9,18 +9,33 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use tokio::sync::Notify;
+
 /// How many connections are still to be asked. Cheap to clone; clones share the number.
 #[derive(Clone, Debug)]
 pub(super) struct Suspicion {
     left: Arc<AtomicU32>,
     /// How many to ask after one such statement: each once on its way out and once on its way back.
     questions: u32,
+    /// Told of every reason to look where the primary is.
+    lost: Arc<Notify>,
 }
 
 impl Suspicion {
     /// Nothing is suspected of a pool of so many connections.
-    pub(super) fn none(connections: u32) -> Self {
-        Self { left: Arc::default(), questions: connections.saturating_mul(2) }
+    pub(super) fn none(connections: u32, lost: Arc<Notify>) -> Self {
+        Self { left: Arc::default(), questions: connections.saturating_mul(2), lost }
+    }
+
+    /// Suspects every connection.
+    pub(super) fn of_all(&self) {
+        self.left.store(self.questions, Ordering::Relaxed);
+        self.of_server();
+    }
+
+    /// Suspects that the server is not the primary any more.
+    pub(super) fn of_server(&self) {
+        self.lost.notify_one();
     }
 
     /// Suspects every connection, unless it is told that the statement has ended well.
@@ -48,7 +63,7 @@ impl Guard<'_> {
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
         if let Some(suspicion) = self.0 {
-            suspicion.left.store(suspicion.questions, Ordering::Relaxed);
+            suspicion.of_all();
         }
     }
 }

@@ -35,7 +35,7 @@ pub enum Lock {
 pub struct Transaction {
     inner: DatabaseTransaction,
     pub(super) engine: Engine,
-    /// Whether a statement's connection broke, or nobody knows what became of it.
+    /// Whether a statement's connection broke, nobody knows what became of it, or the server takes no writes.
     lost: AtomicBool,
     /// How a statement failed.
     failed: OnceLock<&'static str>,
@@ -82,7 +82,8 @@ impl Store {
                 Ok(value) => {
                     committing.store(true, Ordering::Relaxed);
                     let committed = transaction.inner.commit().await.map_err(Error::from);
-                    lost.store(matches!(committed, Err(Error::UnknownOutcome(_))), Ordering::Relaxed);
+                    let suspicious = committed.as_ref().is_err_and(Error::casts_suspicion);
+                    lost.store(suspicious, Ordering::Relaxed);
                     committed.map(|()| value).map_err(fail)
                 }
                 Err(error) => {
@@ -199,7 +200,7 @@ impl Transaction {
 
     fn note(&self, error: DbErr) -> Error {
         let error = Error::from(error);
-        if matches!(error, Error::UnknownOutcome(_)) {
+        if error.casts_suspicion() {
             self.lost.store(true, Ordering::Relaxed);
         }
         note(&self.failed, &error);

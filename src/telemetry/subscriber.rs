@@ -15,6 +15,9 @@ use crate::config::telemetry::{LogFormat, TelemetryConfig};
 /// Who works when something is sent to the collector: what they log is not sent to it, or it would never end.
 const SENDERS: [&str; 6] = ["h2", "hyper", "hyper_util", "opentelemetry", "tonic", "tower"];
 
+/// The pool of connections to the database, whose errors are those of the calls that it fails.
+const POOL: &str = "sqlx_core::pool::inner=off";
+
 /// What log records tell of the call that they belong to.
 const OF_CALLS: [&str; 3] = ["rpc.method", "request_id", "caller"];
 
@@ -38,6 +41,8 @@ pub(super) fn start(config: &TelemetryConfig, logs: Option<&SdkLoggerProvider>) 
         bridge.with_filter(quiet)
     });
     let filter = EnvFilter::try_new(&config.log_filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    // It says with every attempt, many times a second, that a server is not the primary.
+    let filter = POOL.parse().into_iter().fold(filter, EnvFilter::add_directive);
     let started = tracing_subscriber::registry().with(filter).with(lines).with(logs).try_init();
     // A second start (tests in one process) keeps the first subscriber.
     if let Err(error) = started {

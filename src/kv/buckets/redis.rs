@@ -8,12 +8,11 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use redis::Script;
-use redis::aio::ConnectionManager;
 
 use super::BucketKey;
 use crate::domain::rate::{Rate, Taken};
 use crate::kv::RedisKeeper;
-use crate::kv::redis::{nanoseconds, script, with_buckets};
+use crate::kv::redis::{Link, nanoseconds, script, with_buckets};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::spans::{Operation, observed};
 
@@ -22,7 +21,7 @@ const TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Buckets beside the intermediate sessions.
 pub(super) struct RedisBuckets {
-    connection: ConnectionManager,
+    link: Link,
     metrics: Arc<Metrics>,
     prefix: String,
     script: Script,
@@ -37,7 +36,7 @@ impl fmt::Debug for RedisBuckets {
 impl RedisBuckets {
     pub(super) fn beside(keeper: &RedisKeeper) -> Self {
         Self {
-            connection: keeper.connection(),
+            link: keeper.link(),
             metrics: keeper.metrics(),
             prefix: keeper.prefix("bucket"),
             script: with_buckets(include_str!("../redis/take.lua")),
@@ -54,12 +53,12 @@ impl RedisBuckets {
         rate: Rate,
         wanted: u32,
     ) -> Result<Taken, Box<dyn Error + Send + Sync>> {
-        let mut connection = self.connection.clone();
         let key = format!("{}{}:{}", self.prefix, key.limit, URL_SAFE_NO_PAD.encode(key.subject));
         let mut invocation = self.script.key(key);
         invocation.arg(nanoseconds(rate.interval())).arg(rate.burst()).arg(wanted);
         let asking = async {
-            let answer = tokio::time::timeout(TIMEOUT, invocation.invoke_async(&mut connection)).await;
+            let taking = self.link.run(async |connection| invocation.invoke_async(connection).await);
+            let answer = tokio::time::timeout(TIMEOUT, taking).await;
             Ok::<(String, u64), Box<dyn Error + Send + Sync>>(answer??)
         };
         let failure = |_: &Box<_>| Some("unavailable");

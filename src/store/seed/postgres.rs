@@ -17,7 +17,9 @@ use tokio::task::JoinSet;
 use super::SeedError;
 use super::batch::{Batch, TABLES, Table};
 use crate::domain::seed::{Refused, Seeded};
-use crate::store::connect::{connect_postgres, postgres_options};
+use crate::store::ConnectError;
+use crate::store::connect::connect_postgres;
+use crate::store::hosts::Hosts;
 use crate::telemetry::chain;
 use crate::telemetry::metrics::Metrics;
 
@@ -85,7 +87,9 @@ pub async fn seed_postgres(
     // Refuses a schema that is too old.
     connect_postgres(url, 1, LOOK_TIMEOUT, Metrics::unread()).await?.close().await;
     // Statements that take minutes are no news here.
-    let options = postgres_options(url)?.disable_statement_logging();
+    let primary =
+        Hosts::parse(url).map_err(ConnectError::from)?.primary().await.map_err(ConnectError::from)?;
+    let options = primary.disable_statement_logging();
     let mut connection = PgConnection::connect_with(&options).await?;
     let mut transaction = connection.begin().await?;
     check(&mut transaction).await?;

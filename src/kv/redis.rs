@@ -2,6 +2,7 @@
 //! so that a cluster serves it too. Time is Redis' own.
 
 mod link;
+mod scripts;
 mod target;
 
 use std::collections::HashMap;
@@ -13,12 +14,13 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use redis::io::tcp::TcpSettings;
-use redis::{Script, ScriptInvocation};
 use secrecy::{ExposeSecret as _, SecretString};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 pub(super) use self::link::Link;
+use self::scripts::Invocation;
+pub(super) use self::scripts::Script;
 use self::target::Target;
 use super::{Added, Claim, Claimable, Error, Keeper};
 use crate::domain::authentication_factor::VerifiedFactor;
@@ -172,10 +174,10 @@ impl RedisKeeper {
     }
 
     /// Runs a script.
-    async fn run(&self, script: Operation, invocation: &ScriptInvocation<'_>) -> Result<Reply, Error> {
+    async fn run(&self, script: Operation, invocation: &Invocation<'_>) -> Result<Reply, Error> {
         let running = bounded(async {
             let reply: Vec<redis::Value> =
-                self.link.run(async |connection| invocation.invoke_async(connection).await).await?;
+                self.link.run(async |connection| invocation.run(connection).await).await?;
             let mut reply = reply.into_iter();
             let status = redis::from_redis_value(reply.next().unwrap_or(redis::Value::Nil))?;
             Ok((status, reply.next()))

@@ -1,5 +1,8 @@
 //! The servers that a database URL names, and which of them is the primary.
 
+#[cfg(test)]
+mod tests;
+
 use std::str::FromStr as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};

@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use redis::Script;
 
 use super::BucketKey;
 use crate::domain::rate::{Rate, Taken};
 use crate::kv::RedisKeeper;
-use crate::kv::redis::{Link, nanoseconds, script, with_buckets};
+use crate::kv::redis::{Link, Script, nanoseconds, script, with_buckets};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::spans::{Operation, observed};
 
@@ -57,7 +56,7 @@ impl RedisBuckets {
         let mut invocation = self.script.key(key);
         invocation.arg(nanoseconds(rate.interval())).arg(rate.burst()).arg(wanted);
         let asking = async {
-            let taking = self.link.run(async |connection| invocation.invoke_async(connection).await);
+            let taking = self.link.run(async |connection| invocation.run(connection).await);
             let answer = tokio::time::timeout(TIMEOUT, taking).await;
             Ok::<(String, u64), Box<dyn Error + Send + Sync>>(answer??)
         };

@@ -1,19 +1,39 @@
 //! What a Redis URL names.
 
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+use std::time::Duration;
+
+use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
 use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisConnectionInfo, TlsMode};
+use tokio::sync::Mutex;
 use url::Url;
 
 use super::{ConnectError, tcp_settings};
+
+/// Redis Sentinel's default.
+const SENTINEL_PORT: u16 = 26379;
+
+/// While the driver asks a node which hangs where the slots are, all commands wait. Twice this and once the next,
+/// and a call may still be answered within its two seconds.
+const NODE_CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+const NODE_RESPONSE_TIMEOUT: Duration = Duration::from_millis(700);
+
+/// A slot that nobody serves, or that moves, is asked for again within the time for the answer.
+const NODE_RETRIES: u32 = 5;
+const NODE_RETRY_MILLISECONDS: Range<u64> = 50..250;
 
 /// Where intermediate sessions are kept.
 pub(super) enum Target {
     /// `redis://` or `rediss://`: one server, or what stands before several.
     Server(Client),
     /// `redis-sentinel://` or `rediss-sentinel://`: the master that these Sentinels name.
-    Sentinels(SentinelClient),
+    Sentinels(Mutex<SentinelClient>),
     /// `redis-cluster://` or `rediss-cluster://`: the nodes to begin with.
-    Cluster(Vec<ConnectionInfo>),
+    Cluster(ClusterClient),
 }
 
 impl Target {
@@ -31,11 +51,8 @@ impl Target {
         };
         match topology {
             None => Client::open(server(url)?).ok().map(Self::Server),
-            Some("sentinel") => sentinels(tls, &one_by_one(tls, rest)).map(Self::Sentinels),
-            Some("cluster") => {
-                let nodes = one_by_one(tls, rest);
-                nodes.iter().map(|node| server(node)).collect::<Option<_>>().map(Self::Cluster)
-            }
+            Some("sentinel") => sentinels(tls, &one_by_one(tls, rest)).map(Mutex::new).map(Self::Sentinels),
+            Some("cluster") => cluster(&one_by_one(tls, rest)).map(Self::Cluster),
             Some(_) => None,
         }
     }
@@ -51,6 +68,23 @@ fn one_by_one(scheme: &str, rest: &str) -> Vec<String> {
 fn server(url: &str) -> Option<ConnectionInfo> {
     let info = url.into_connection_info().ok()?;
     Some(info.set_tcp_settings(tcp_settings()))
+}
+
+/// User and password are those of every node. A cluster has one database.
+fn cluster(urls: &[String]) -> Option<ClusterClient> {
+    let nodes: Vec<ConnectionInfo> = urls.iter().map(|url| server(url)).collect::<Option<_>>()?;
+    if nodes.iter().any(|node| node.redis_settings().db() != 0) {
+        return None;
+    }
+    let client = ClusterClientBuilder::new(nodes)
+        .connection_timeout(NODE_CONNECT_TIMEOUT)
+        .response_timeout(NODE_RESPONSE_TIMEOUT)
+        .overall_response_timeout(Some(NODE_RESPONSE_TIMEOUT))
+        .retries(NODE_RETRIES)
+        .min_retry_wait(NODE_RETRY_MILLISECONDS.start)
+        .max_retry_wait(NODE_RETRY_MILLISECONDS.end)
+        .tcp_settings(tcp_settings());
+    client.build().ok()
 }
 
 /// User, password and database are those of the master; what Sentinels want to see stands in the query.
@@ -89,6 +123,3 @@ fn sentinel(scheme: &str, url: &str) -> Option<ConnectionInfo> {
     let (host, port) = (url.host_str()?, url.port().unwrap_or(SENTINEL_PORT));
     server(&format!("{scheme}://{host}:{port}"))
 }
-
-/// Redis Sentinel's default.
-const SENTINEL_PORT: u16 = 26379;

@@ -140,8 +140,16 @@ async fn a_database_without_its_schema_and_servers_that_are_away() {
     for (database, redis, sentence) in [
         ("mysql://x:hunter2@h/d", redis, "the database URL is not a valid postgres:// URL"),
         ("hunter2", redis, "the database URL is not a valid postgres:// URL"),
-        (&migrated, "http://:hunter2@h", "the Redis URL is not a valid redis:// or rediss:// URL"),
-        (&migrated, "redis://:hunter2@", "the Redis URL is not a valid redis:// or rediss:// URL"),
+        (
+            &migrated,
+            "http://:hunter2@h",
+            "the Redis URL is not a valid redis://, redis-sentinel:// or redis-cluster:// URL",
+        ),
+        (
+            &migrated,
+            "redis://:hunter2@",
+            "the Redis URL is not a valid redis://, redis-sentinel:// or redis-cluster:// URL",
+        ),
     ] {
         let arguments = ["--database-url", database, "--redis-url", redis, "--data-dir", &data_dir];
         let said = refuses(&folder, &arguments, 1, sentence).await;

@@ -140,8 +140,9 @@ pub struct Config {
     #[arg(long, global = true, env = "VESTIBULE_ENVIRONMENT", value_enum, default_value = "test")]
     pub environment: Environment,
 
-    /// The Postgres database, as `postgres://user:password@host:port/name`. Given together with the
-    /// Redis URL, or not at all.
+    /// The Postgres database, as `postgres://user:password@host:port/name`. Of several servers
+    /// (`host:port,host:port`) the one that takes writes is used, whichever it is. Given together with the Redis
+    /// URL, or not at all.
     #[arg(long, global = true, env = "VESTIBULE_DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<SecretString>,
 
@@ -151,7 +152,9 @@ pub struct Config {
           value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub database_max_connections: u32,
 
-    /// The Redis, as `redis://` or, with TLS, `rediss://user:password@host:port/number`.
+    /// The Redis, as `redis://` or, with TLS, `rediss://user:password@host:port/number`. With Sentinels:
+    /// `redis-sentinel://user:password@sentinel:port,sentinel:port/number?master=name`. A cluster:
+    /// `redis-cluster://user:password@node:port,node:port`.
     #[arg(long, global = true, env = "VESTIBULE_REDIS_URL", hide_env_values = true)]
     pub redis_url: Option<SecretString>,
 

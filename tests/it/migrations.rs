@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use sea_orm::{ConnectionTrait as _, DatabaseConnection};
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, TransactionTrait as _};
 use secrecy::SecretString;
 use vestibule::app::App;
 use vestibule::clock::SystemClock;
@@ -12,6 +12,7 @@ use vestibule::pb;
 use vestibule::store::{CONSTRAINTS, Constraint};
 use vestibule::telemetry::metrics::Metrics;
 
+use crate::faults::until;
 use crate::harness::database::{create_on, rows};
 use crate::harness::fixtures::{creation, organization, with_key};
 use crate::harness::logins::{by_jwt, by_token};
@@ -363,4 +364,38 @@ async fn a_step_that_fails_leaves_nothing_and_locks_nobody_out() {
     assert_eq!(vestibule::app::migrate(&url).await.unwrap(), 13);
     connection.close().await.unwrap();
     t.execute(&format!("DROP DATABASE \"{empty}\"")).await;
+}
+
+/// A long transaction is in the way of a step: others don't wait behind the step, which is tried again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_gives_way_to_others_until_its_turn_comes() {
+    let t = Harness::postgres().await;
+    let (empty, url) = empty_database(&t).await;
+    vestibule::app::migrate(&url).await.unwrap();
+    let connect = || sea_orm::Database::connect(secrecy::ExposeSecret::expose_secret(&url));
+    let connection = connect().await.unwrap();
+    for statement in [
+        "ALTER TABLE signing_keys DROP COLUMN signs_from, DROP COLUMN revoked_at",
+        "DELETE FROM _sqlx_migrations WHERE version = 11",
+    ] {
+        connection.execute_unprepared(statement).await.unwrap();
+    }
+    let reading = connect().await.unwrap();
+    let reading = reading.begin().await.unwrap();
+    reading.execute_unprepared("LOCK TABLE signing_keys IN ACCESS SHARE MODE").await.unwrap();
+    let waiting = async || {
+        let sql = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%ALTER TABLE signing_keys%'";
+        !rows(&connection, sql, vec![]).await.is_empty()
+    };
+    let meanwhile = async {
+        until("the step to wait", waiting).await;
+        until("the step to give way", async || !waiting().await).await;
+        rows(&connection, "SELECT generation FROM signing_keys", vec![]).await;
+        reading.commit().await.unwrap();
+    };
+    let (version, ()) = tokio::join!(vestibule::app::migrate(&url), meanwhile);
+    assert_eq!(version.unwrap(), 13);
+    rows(&connection, "SELECT signs_from FROM signing_keys", vec![]).await;
+    connection.close().await.unwrap();
+    t.execute(&format!("DROP DATABASE \"{empty}\" WITH (FORCE)")).await;
 }

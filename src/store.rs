@@ -272,20 +272,20 @@ impl Store {
     ) -> Result<T, Error> {
         let bounded = async { self.bounded_unobserved(pool, work).await.map_err(known) };
         let outcome = observed(&self.metrics, self.operation(name), Error::kind, bounded).await;
-        outcome.inspect_err(|error| self.note_timeout(pool, error))
+        outcome.inspect_err(|error| self.note_unavailable(pool, error))
     }
 
     fn operation(&self, name: &'static str) -> Operation {
         Operation { system: self.engine.system(), name, procedure: None, span: name }
     }
 
-    /// Counts the calls that found no connection free.
-    fn note_timeout(&self, pool: &Pool, error: &Error) {
-        if let Error::Unavailable(source) = error
-            && let Some(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)) = source.downcast_ref()
-        {
-            self.metrics.no_connection(pool.name, 1);
+    /// Counts the calls that found no connection free, and has it looked up where the primary is when there is none.
+    fn note_unavailable(&self, pool: &Pool, error: &Error) {
+        if let Error::Unavailable(source) = error {
             pool.suspicion.of_server();
+            if let Some(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)) = source.downcast_ref() {
+                self.metrics.no_connection(pool.name, 1);
+            }
         }
     }
 

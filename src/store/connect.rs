@@ -164,10 +164,7 @@ impl Primary {
             self.lost.notified().await;
             match self.hosts.look().await {
                 Ok(primary) => {
-                    let (host, port) = (primary.get_host(), primary.get_port());
-                    tracing::info!(server.address = host, server.port = port, "connecting to this database");
-                    self.pool.set_connect_options(self.settings.of_calls(primary.clone()));
-                    self.searches.set_connect_options(self.settings.of_searches(primary));
+                    self.go_to(primary);
                     sleep(SEEN_PAUSE).await;
                 }
                 Err(error) => {
@@ -177,6 +174,21 @@ impl Primary {
                 }
             }
         }
+    }
+
+    fn go_to(&self, primary: PgConnectOptions) {
+        let (host, port) = (primary.get_host(), primary.get_port());
+        let current = self.pool.connect_options();
+        if (host, port) == (current.get_host(), current.get_port()) {
+            return;
+        }
+        tracing::warn!(
+            server.address = host,
+            server.port = port,
+            "another server is the primary of the database"
+        );
+        self.pool.set_connect_options(self.settings.of_calls(primary.clone()));
+        self.searches.set_connect_options(self.settings.of_searches(primary));
     }
 }
 

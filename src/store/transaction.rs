@@ -71,8 +71,11 @@ impl Store {
         let lost = AtomicBool::new(true);
         let committing = AtomicBool::new(false);
         let work = async {
-            let transaction =
-                self.begin().await.inspect_err(|error| self.note_timeout(&self.pool, error)).map_err(fail)?;
+            let transaction = self
+                .begin()
+                .await
+                .inspect_err(|error| self.note_unavailable(&self.pool, error))
+                .map_err(fail)?;
             let outcome = body(&transaction).await;
             if let Some(kind) = transaction.failed.get() {
                 failed.get_or_init(|| kind);

@@ -106,8 +106,14 @@ pub trait Keeper: Debug + Send + Sync {
     /// Reads an entry.
     async fn get(&self, token: TokenHash) -> Result<Option<IntermediateSession>, Error>;
 
-    /// Adds a factor to an entry that nobody holds.
-    async fn add_factor(&self, token: TokenHash, factor: VerifiedFactor) -> Result<Added, Error>;
+    /// Adds a factor to an entry that nobody holds. The addition's id is the caller's, so that a repeat, which
+    /// the driver of a cluster may make, finds that it was done.
+    async fn add_factor(
+        &self,
+        token: TokenHash,
+        addition: Uuid,
+        factor: VerifiedFactor,
+    ) -> Result<Added, Error>;
 
     /// Takes an entry for the length of the lease. The claim's id is the caller's, so that a repeat
     /// finds its own claim.

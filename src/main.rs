@@ -91,12 +91,16 @@ fn resource(config: &Config) -> Resource {
 }
 
 async fn serve(config: &Config, metrics: Arc<Metrics>) -> Outcome {
-    let app = App::build(config, Arc::new(SystemClock::new()), Arc::new(OsEntropy), metrics).await?;
-    let grpc = app::listen(config.listen_address).await?;
-    let http = app::listen(config.http_address).await?;
     let shutdown = Shutdown::default();
     let signals = TaskTracker::new();
+    // Before anything that takes time: the first process of a container does not see signals that nobody catches.
     signals.spawn(shutdown.clone().catch_signals()?);
+    let app = tokio::select! {
+        app = App::build(config, Arc::new(SystemClock::new()), Arc::new(OsEntropy), metrics) => app?,
+        () = shutdown.soft.cancelled() => return Ok(ExitCode::SUCCESS),
+    };
+    let grpc = app::listen(config.listen_address).await?;
+    let http = app::listen(config.http_address).await?;
     tracing::info!(grpc = %grpc.local_addr()?, http = %http.local_addr()?, "serving");
     app.serve(grpc, http, shutdown).await?;
     Ok(ExitCode::SUCCESS)

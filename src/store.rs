@@ -33,6 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::error::Elapsed;
+use tokio::time::timeout;
 
 use crate::telemetry::chain;
 use crate::telemetry::metrics::Metrics;
@@ -61,6 +62,12 @@ pub use unique::Unique;
 use connect::Primary;
 use sessions::Known;
 use suspicion::Suspicion;
+
+/// How long the database may take to say that it is there. Longer than finding out that a connection is dead.
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long the end waits for connections: nothing is lost with them.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Which database is at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -295,7 +302,7 @@ impl Store {
         work: impl Future<Output = Result<T, DbErr>>,
     ) -> Result<T, Error> {
         // Declared before its guard, so that the guard speaks before the connection goes back.
-        let mut work = pin!(tokio::time::timeout(self.timeout, work));
+        let mut work = pin!(timeout(self.timeout, work));
         let guard = pool.suspicion.guard();
         let outcome = match (&mut work).await {
             Ok(result) => result.map_err(Error::from),
@@ -312,10 +319,15 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`], or [`Error::ReadOnly`].
     pub async fn ping(&self) -> Result<(), Error> {
-        let row = self.query_one("ping", self.engine.takes_writes(), Vec::new()).await?;
+        let asking = self.query_one("ping", self.engine.takes_writes(), Vec::new());
+        let row = match timeout(PING_TIMEOUT, asking).await {
+            Ok(row) => row?,
+            Err(elapsed) => return Err(Error::Unavailable(Box::new(elapsed))),
+        };
         if row.map(|row| column(&row, "writes")).transpose()? == Some(true) {
             return Ok(());
         }
+        self.searches.suspicion.of_all();
         self.pool.suspicion.of_all();
         Err(Error::ReadOnly("it is a standby, or set to take none".into()))
     }
@@ -323,8 +335,12 @@ impl Store {
     /// Gives every connection back. Nothing works afterwards.
     pub async fn close(self) {
         for pool in [self.searches, self.pool] {
-            if let Err(error) = pool.connection.close().await {
-                tracing::warn!(error = chain(&error), "the database connections did not close");
+            match timeout(CLOSE_TIMEOUT, pool.connection.close()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(error = chain(&error), "the database connections did not close");
+                }
+                Err(_) => tracing::warn!("the database did not answer when its connections were closed"),
             }
         }
     }
@@ -398,7 +414,7 @@ fn from_refusal(refusal: &dyn sqlx::error::DatabaseError) -> Option<Error> {
         // starting up; too many connections; disk full, out of memory; SQLITE_FULL
         "57P03" | "53300" | "53100" | "53200" | "13" => Some(Error::Unavailable(source())),
         // terminated while it worked: a commit may have gone through just before
-        "57P01" | "57P02" | "57P05" | "40003" => Some(Error::UnknownOutcome(source())),
+        "57P01" | "57P02" | "57P05" | "25P03" | "25P04" | "40003" => Some(Error::UnknownOutcome(source())),
         // connection exceptions, which poolers report for a server that they have lost; SQLITE_IOERR
         code if code.starts_with("08") || code == "10" => Some(Error::UnknownOutcome(source())),
         _ => None,

@@ -108,7 +108,7 @@ impl Keeper for ProcessKeeper {
         Ok(entries.by_token.get(&token).map(|entry| entry.session.clone()))
     }
 
-    async fn add_factor(&self, token: TokenHash, factor: VerifiedFactor) -> Result<Added, Error> {
+    async fn add_factor(&self, token: TokenHash, _: Uuid, factor: VerifiedFactor) -> Result<Added, Error> {
         let (mut entries, now) = self.entries();
         let Some(entry) = entries.by_token.get_mut(&token) else {
             return Ok(Added::Absent);

@@ -13,6 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::future::{FutureExt as _, select_ok};
 use redis::io::tcp::TcpSettings;
 use secrecy::{ExposeSecret as _, SecretString};
 use time::OffsetDateTime;
@@ -230,9 +231,14 @@ impl Keeper for RedisKeeper {
         }
     }
 
-    async fn add_factor(&self, token: TokenHash, factor: VerifiedFactor) -> Result<Added, Error> {
+    async fn add_factor(
+        &self,
+        token: TokenHash,
+        addition: Uuid,
+        factor: VerifiedFactor,
+    ) -> Result<Added, Error> {
         let mut invocation = self.scripts.add_factor.key(self.key(token));
-        invocation.arg(factor_json(&factor)?).arg(MAX_FACTORS);
+        invocation.arg(factor_json(&factor)?).arg(MAX_FACTORS).arg(addition.to_string());
         let reply = self.run(script!("add_factor"), &invocation).await?;
         match reply.status.as_str() {
             "absent" => Ok(Added::Absent),
@@ -293,10 +299,13 @@ impl Keeper for RedisKeeper {
     }
 
     async fn ping(&self) -> Result<(), Error> {
-        let mut ping = redis::cmd("SET");
-        let key = format!("vestibule:{}:ping", self.project.uuid());
-        ping.arg(key).arg("").arg("PX").arg(milliseconds(PING_LIFETIME));
-        let asking = bounded(self.link.run(async |connection| ping.query_async(connection).await));
+        let writing = self.link.ping_keys().map(|number| {
+            let mut ping = redis::cmd("SET");
+            let key = format!("vestibule:{}:ping:{number}", self.project.uuid());
+            ping.arg(key).arg("").arg("PX").arg(milliseconds(PING_LIFETIME));
+            self.link.run(async move |connection| ping.query_async::<()>(connection).await).boxed()
+        });
+        let asking = bounded(async { select_ok(writing).await.map(|((), _)| ()) });
         observed(&self.metrics, command("SET"), |error| Some(error.kind()), asking).await
     }
 }

@@ -50,7 +50,8 @@ impl Service {
                 ));
             }
         }
-        match self.parts.keeper.add_factor(token.hash(), factor).await? {
+        let addition = self.parts.entropy.uuid(self.parts.clock.now());
+        match self.parts.keeper.add_factor(token.hash(), addition, factor).await? {
             Added::Added(session) => self.judged(token.hash(), session).await,
             Added::Absent => Err(Error::intermediate_session_not_found()),
             Added::InUse { retry_after } => Err(Error::in_use(retry_after)),

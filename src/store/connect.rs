@@ -11,7 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::hosts::{Hosts, HostsError};
 use super::sessions::Known;
@@ -25,6 +25,9 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(10);
 
 /// How long a connection that has been idle for longer has to answer.
 const IDLE_PING_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// How long a connection that comes back under suspicion has to answer. It keeps others from its place meanwhile.
+const RETURN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a call waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -46,11 +49,15 @@ const SEARCHES: &str = "searches";
 /// is gone.
 const ABANDONED_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How often it is looked up which server is the primary, though nothing has broken.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+
 /// The pause after a primary was found. More than one connection breaks when a server goes.
 const SEEN_PAUSE: Duration = Duration::from_millis(500);
 
-/// The pause while there is no primary.
-const LOOK_PAUSE: Duration = Duration::from_millis(200);
+/// The pause while there is no primary: it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why the database could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -92,13 +99,15 @@ pub async fn connect_postgres(
     let for_searches = (max_connections / SEARCH_SHARE).max(1);
     let for_calls = max_connections.saturating_sub(for_searches).max(1);
     let lost = Arc::new(Notify::new());
-    let (pool, suspicion) = pool_options(for_calls, timeout, &hosts, &lost);
-    let (searches, suspicion_of_searches) = pool_options(for_searches, timeout, &hosts, &lost);
+    let (pool, suspicion) = pool_options(for_calls, &hosts, &lost);
+    let (searches, suspicion_of_searches) = pool_options(for_searches, &hosts, &lost);
     let pool =
         pool.connect_with(settings.of_calls(primary.clone())).await.map_err(ConnectError::Unreachable)?;
     let searches = searches.connect_lazy_with(settings.of_searches(primary));
     watch(&metrics, [(CALLS, pool.clone()), (SEARCHES, searches.clone())]);
-    let primary = Primary { hosts, settings, pool: pool.clone(), searches: searches.clone(), lost };
+    let pools = [pool.clone(), searches.clone()];
+    let suspicions = [suspicion.clone(), suspicion_of_searches.clone()];
+    let primary = Primary { hosts, settings, pools, suspicions, lost };
     let connection = SqlxPostgresConnector::from_sqlx_postgres_pool(searches);
     let searches = Pool { name: SEARCHES, connection, suspicion: suspicion_of_searches };
     let connection = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
@@ -150,35 +159,48 @@ fn milliseconds(duration: Duration) -> String {
 pub(super) struct Primary {
     hosts: Hosts,
     settings: Settings,
-    pool: PgPool,
-    searches: PgPool,
+    /// Those of calls and those of searches.
+    pools: [PgPool; 2],
+    suspicions: [Suspicion; 2],
     /// Told when a connection breaks, or none is to be had.
     lost: Arc<Notify>,
 }
 
 impl Primary {
-    /// Looks for the primary whenever connections break, for ever. Connections to another server end when they
-    /// are suspected.
+    /// Looks for the primary whenever connections break, and now and then, for ever: one that was left behind by a
+    /// promotion may go on as if nothing had happened.
     async fn follow(&self) {
+        let mut pause = FIRST_PAUSE;
+        let mut told = false;
         loop {
-            self.lost.notified().await;
             match self.hosts.look().await {
                 Ok(primary) => {
+                    (pause, told) = (FIRST_PAUSE, false);
                     self.go_to(primary);
                     sleep(SEEN_PAUSE).await;
+                    // Whether it was told so or not.
+                    drop(timeout(LOOK_INTERVAL, self.lost.notified()).await);
                 }
                 Err(error) => {
-                    tracing::debug!(error = chain(&error), "no server is the primary");
-                    sleep(LOOK_PAUSE).await;
-                    self.lost.notify_one();
+                    if !told {
+                        tracing::warn!(
+                            error = chain(&error),
+                            "the database has no primary; looking until it has one"
+                        );
+                        told = true;
+                    }
+                    sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }
         }
     }
 
+    /// Connections to the one before end when they are suspected.
     fn go_to(&self, primary: PgConnectOptions) {
+        let [calls, searches] = &self.pools;
         let (host, port) = (primary.get_host(), primary.get_port());
-        let current = self.pool.connect_options();
+        let current = calls.connect_options();
         if (host, port) == (current.get_host(), current.get_port()) {
             return;
         }
@@ -187,8 +209,9 @@ impl Primary {
             server.port = port,
             "another server is the primary of the database"
         );
-        self.pool.set_connect_options(self.settings.of_calls(primary.clone()));
-        self.searches.set_connect_options(self.settings.of_searches(primary));
+        calls.set_connect_options(self.settings.of_calls(primary.clone()));
+        searches.set_connect_options(self.settings.of_searches(primary));
+        self.suspicions.iter().for_each(Suspicion::of_connections);
     }
 }
 
@@ -226,12 +249,7 @@ fn watch<D: sqlx::Database>(metrics: &Metrics, pools: [(&'static str, sqlx::Pool
 }
 
 /// What both pools have in common.
-fn pool_options(
-    connections: u32,
-    timeout: Duration,
-    hosts: &Hosts,
-    lost: &Arc<Notify>,
-) -> (PgPoolOptions, Suspicion) {
+fn pool_options(connections: u32, hosts: &Hosts, lost: &Arc<Notify>) -> (PgPoolOptions, Suspicion) {
     let suspicion = Suspicion::none(connections, Arc::clone(lost));
     let options = PgPoolOptions::new()
         .max_connections(connections)
@@ -260,8 +278,8 @@ fn pool_options(
             move |connection, _| {
                 let suspected = suspicion.falls_on_next();
                 let hosts = hosts.clone();
-                // What was given up may still run until the server's own timeout.
-                Box::pin(async move { Ok(!suspected || usable(&hosts, connection, timeout).await) })
+                // What was given up may still run on the server, until its own timeout.
+                Box::pin(async move { Ok(!suspected || usable(&hosts, connection, RETURN_TIMEOUT).await) })
             }
         });
     (options, suspicion)
@@ -269,7 +287,7 @@ fn pool_options(
 
 /// Whether the primary answers on this connection in time.
 async fn usable(hosts: &Hosts, connection: &mut PgConnection, within: Duration) -> bool {
-    matches!(tokio::time::timeout(within, hosts.primary_answers(connection)).await, Ok(Ok(true)))
+    matches!(timeout(within, hosts.primary_answers(connection)).await, Ok(Ok(true)))
 }
 
 /// Opens the embedded database in a file, creating it or bringing its schema up to date.

@@ -3,9 +3,9 @@
 #[cfg(test)]
 mod tests;
 
+use std::io::ErrorKind;
 use std::str::FromStr as _;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -13,22 +13,48 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::{sleep, timeout};
 
-/// How long a server may take to say what it is. What is between it and us may swallow everything.
+/// How long a server may take to say what it is, where another may be asked. What is between it and us may swallow
+/// everything.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long servers that are just starting, or changing places, are waited for.
+/// How long servers that are just starting, or changing places, are waited for, and the only one for its answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The pause between two rounds.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Whether the server takes writes. A standby does not, nor does one that was fenced.
-const OF_ONE: &str = "SELECT CASE WHEN pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean \
-                      THEN NULL ELSE 0 END";
+const OF_ONE: &str = "SELECT NOT (pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean), \
+                      0::bigint, 0";
 
-/// The same, with the timeline, which each promotion makes greater: the first digits of the name of a WAL file.
-const OF_SEVERAL: &str = "SELECT CASE WHEN pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean \
-                          THEN NULL ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::integer END";
+/// The same, with what tells two that take writes apart: the cluster that the data began as, and the timeline, which
+/// each promotion makes greater (the first digits of the name of a WAL file).
+const OF_SEVERAL: &str = "SELECT NOT (pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean), \
+                          (SELECT system_identifier FROM pg_control_system()), \
+                          CASE WHEN pg_is_in_recovery() THEN 0 \
+                          ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::integer END";
+
+/// What the driver reads in the query of a URL. What else libpq knows there it would only log, with its value.
+const PARAMETERS: [&str; 18] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
 
 /// Why there is no primary.
 #[derive(Debug, thiserror::Error)]
@@ -42,28 +68,54 @@ pub enum HostsError {
     /// Servers answer, and each is a standby or set to take no writes.
     #[error("the database takes no writes")]
     ReadOnly,
+    /// A server takes writes though another one was promoted in its place.
+    #[error("the only server of the database that takes writes was left behind by a promotion")]
+    LeftBehind,
+}
+
+/// The history of what a server holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct History {
+    /// Which cluster it began as.
+    system: i64,
+    /// How often one of its servers was promoted.
+    timeline: i32,
+}
+
+/// What a server says of itself.
+#[derive(Clone, Copy, Debug)]
+struct Said {
+    takes_writes: bool,
+    history: History,
+}
+
+/// What a round has found.
+struct Round {
+    found: Result<PgConnectOptions, HostsError>,
+    /// Whether a server may be there that did not answer in time.
+    doubtful: bool,
 }
 
 /// The servers, in the order of the URL. Cheap to clone; clones share what they have seen.
 #[derive(Clone, Debug)]
 pub(super) struct Hosts {
     options: Vec<PgConnectOptions>,
-    /// The greatest timeline of a primary: one with a lesser was left behind by a promotion.
-    timeline: Arc<AtomicI32>,
+    /// That of the primary: who has an older one was left behind.
+    history: Arc<Mutex<History>>,
 }
 
 impl Hosts {
     /// Reads the URL, which names servers as libpq does: `postgres://user@one:5432,two:5432/name`
     /// (PostgreSQL, "Connection URIs").
     pub(super) fn parse(url: &SecretString) -> Result<Self, HostsError> {
-        let options = one_by_one(url.expose_secret())
+        let options = one_by_one(&understood(url.expose_secret()))
             .ok_or(HostsError::Url)?
             .iter()
             // The driver's own message can quote the URL, and with it the password.
             .map(|url| PgConnectOptions::from_str(url).map_err(|_| HostsError::Url))
             .map(|options| Ok(options?.application_name("vestibule")))
             .collect::<Result<_, HostsError>>()?;
-        Ok(Self { options, timeline: Arc::default() })
+        Ok(Self { options, history: Arc::default() })
     }
 
     /// Whether there is a choice.
@@ -73,65 +125,115 @@ impl Hosts {
 
     /// Whether the server at the other end is the primary.
     pub(super) async fn primary_answers(&self, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-        let timeline = self.timeline(connection).await?;
-        Ok(timeline.is_some_and(|timeline| self.timeline.fetch_max(timeline, Ordering::Relaxed) <= timeline))
+        let Said { takes_writes, history } = self.ask(connection).await?;
+        let mut latest = self.history();
+        let primary = takes_writes && history.system == latest.system && history.timeline >= latest.timeline;
+        if primary {
+            *latest = history;
+        }
+        Ok(primary)
     }
 
     /// Looks for the primary, for a while.
     pub(super) async fn primary(&self) -> Result<PgConnectOptions, HostsError> {
-        let mut found = self.look().await;
+        let mut round = self.round().await;
         let trying = async {
-            while found.is_err() {
+            while round.found.is_err() || round.doubtful {
                 sleep(PAUSE).await;
-                found = self.look().await;
+                round = self.round().await;
             }
         };
         // What the last round found is as good as it gets.
         drop(timeout(PATIENCE, trying).await);
-        found
+        round.found
+    }
+
+    /// Looks for the primary, once.
+    pub(super) async fn look(&self) -> Result<PgConnectOptions, HostsError> {
+        self.round().await.found
     }
 
     /// Asks all servers at once.
-    pub(super) async fn look(&self) -> Result<PgConnectOptions, HostsError> {
+    async fn round(&self) -> Round {
+        let within = if self.are_several() { ANSWER_TIMEOUT } else { PATIENCE };
         let asking = self.options.iter().map(|options| async move {
-            match timeout(ANSWER_TIMEOUT, self.ask(options)).await {
-                Ok(answer) => answer,
-                Err(_) => Err(sqlx::Error::PoolTimedOut),
-            }
+            let late = |_| Err(sqlx::Error::Io(ErrorKind::TimedOut.into()));
+            timeout(within, self.connect_and_ask(options)).await.unwrap_or_else(late)
         });
-        let mut silent = None;
-        let mut primary: Option<(i32, &PgConnectOptions)> = None;
-        for (options, answer) in self.options.iter().zip(futures_util::future::join_all(asking).await) {
+        let answers = futures_util::future::join_all(asking).await;
+        let (mut writable, mut why, mut doubtful) = (Vec::new(), HostsError::ReadOnly, false);
+        for (options, answer) in self.options.iter().zip(answers) {
             match answer {
-                Ok(Some(timeline)) if primary.is_none_or(|(greatest, _)| greatest < timeline) => {
-                    primary = Some((timeline, options));
+                Ok(Said { takes_writes: true, history }) => writable.push((options, history)),
+                Ok(Said { takes_writes: false, .. }) => {}
+                Err(error) => {
+                    doubtful |= silent(&error);
+                    // What a server says tells more than its silence.
+                    if error.as_database_error().is_some() || matches!(why, HostsError::ReadOnly) {
+                        why = HostsError::Unreachable(error);
+                    }
                 }
-                Ok(_) => {}
-                Err(error) => silent = Some(error),
             }
         }
-        match (primary, silent) {
-            (Some((timeline, primary)), _) => {
-                self.timeline.fetch_max(timeline, Ordering::Relaxed);
-                Ok(primary.clone())
-            }
-            (None, Some(error)) => Err(HostsError::Unreachable(error)),
-            (None, None) => Err(HostsError::ReadOnly),
-        }
+        Round { found: self.choose(&writable).unwrap_or(Err(why)), doubtful }
     }
 
-    async fn ask(&self, options: &PgConnectOptions) -> Result<Option<i32>, sqlx::Error> {
+    /// Of those that take writes the one that was promoted last. Others than before, perhaps restored from a backup,
+    /// are taken where nobody of before is left.
+    fn choose(
+        &self,
+        writable: &[(&PgConnectOptions, History)],
+    ) -> Option<Result<PgConnectOptions, HostsError>> {
+        let mut latest = self.history();
+        let as_before = writable.iter().any(|(_, history)| history.system == latest.system);
+        let system = if as_before { latest.system } else { writable.first()?.1.system };
+        let of_system = writable.iter().rev().filter(|(_, history)| history.system == system);
+        let (options, history) = of_system.max_by_key(|(_, history)| history.timeline)?;
+        if as_before && history.timeline < latest.timeline {
+            return Some(Err(HostsError::LeftBehind));
+        }
+        *latest = *history;
+        Some(Ok((*options).clone()))
+    }
+
+    async fn connect_and_ask(&self, options: &PgConnectOptions) -> Result<Said, sqlx::Error> {
         let mut connection = PgConnection::connect_with(options).await?;
-        let timeline = self.timeline(&mut connection).await;
+        let said = self.ask(&mut connection).await;
         connection.close().await?;
-        timeline
+        said
     }
 
-    /// `None`: the server takes no writes.
-    async fn timeline(&self, connection: &mut PgConnection) -> Result<Option<i32>, sqlx::Error> {
+    async fn ask(&self, connection: &mut PgConnection) -> Result<Said, sqlx::Error> {
         let question = if self.are_several() { OF_SEVERAL } else { OF_ONE };
-        sqlx::query_scalar(question).fetch_one(connection).await
+        let (takes_writes, system, timeline) = sqlx::query_as(question).fetch_one(connection).await?;
+        Ok(Said { takes_writes, history: History { system, timeline } })
     }
+
+    fn history(&self) -> MutexGuard<'_, History> {
+        // Nobody panics while holding the lock.
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn silent(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(error) if error.kind() == ErrorKind::TimedOut)
+}
+
+/// The URL without the parameters that the driver does not know. Their values may be secrets.
+fn understood(url: &str) -> String {
+    let Some((base, query)) = url.split_once('?') else { return url.to_owned() };
+    let (known, unknown): (Vec<&str>, Vec<&str>) = query.split('&').partition(|parameter| {
+        let name = parameter.split('=').next().unwrap_or_default();
+        PARAMETERS.contains(&name) || name.starts_with("options")
+    });
+    for parameter in unknown {
+        let name = parameter.split('=').next().unwrap_or_default();
+        // The one that is asked for is always found.
+        if name != "target_session_attrs" {
+            tracing::warn!(name, "the database URL has a parameter that is not known");
+        }
+    }
+    format!("{base}?{}", known.join("&"))
 }
 
 /// A URL for each server. The driver knows URLs of one server, and takes any scheme for its own.

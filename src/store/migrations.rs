@@ -26,12 +26,21 @@ const LOCK: i64 = 0x7665_7374_6962_756c;
 /// snapshot, which an index that is being built concurrently waits for in its turn: for ever.
 const TURN: Duration = Duration::from_millis(200);
 
-/// How often a step is tried that another transaction is in the way of, and the pause between: a minute together.
+/// How often a step is tried that another transaction is in the way of, and the pause between: a minute and a half
+/// together.
 const TRIES: u32 = 20;
 const BETWEEN_TRIES: Duration = Duration::from_secs(3);
 
-/// PostgreSQL, appendix A.
-const LOCK_NOT_AVAILABLE: &str = "55P03";
+/// A lock that was not to be had in time, a deadlock. PostgreSQL, appendix A.
+const IN_THE_WAY: [&str; 2] = ["55P03", "40P01"];
+
+/// How the server finds out that nobody is at the other end, within half a minute.
+const KEEPALIVE: [(&str, &str); 4] = [
+    ("tcp_keepalives_idle", "10"),
+    ("tcp_keepalives_interval", "5"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "20000"),
+];
 
 /// What is left of an index whose concurrent building failed, and would pass for the index itself.
 const BROKEN_INDEXES: &str = "SELECT class.relname::text, format('DROP INDEX CONCURRENTLY %s', index.indexrelid::regclass) \
@@ -79,9 +88,15 @@ pub enum SchemaError {
 /// # Errors
 /// [`MigrateError`].
 pub async fn migrate_postgres(url: &SecretString) -> Result<i64, MigrateError> {
-    let options = Hosts::parse(url)?.primary().await?;
+    // Of a migrator whose machine is gone the server lets the lock go.
+    let options = Hosts::parse(url)?.primary().await?.options(KEEPALIVE);
     let mut connection = PgConnection::connect_with(&options).await.map_err(MigrateError::Unreachable)?;
+    let mut told = false;
     while !take_turn(&mut connection).await.map_err(MigrateError::Unreachable)? {
+        if !told {
+            tracing::info!("another migrator is at work; waiting for it");
+            told = true;
+        }
         tokio::time::sleep(TURN).await;
     }
     run(&mut connection).await?;
@@ -95,11 +110,10 @@ pub async fn migrate_postgres(url: &SecretString) -> Result<i64, MigrateError> {
 async fn run(connection: &mut PgConnection) -> Result<(), MigrateError> {
     let mut tries = TRIES;
     loop {
-        drop_broken_indexes(connection).await.map_err(MigrateError::Unreachable)?;
-        let outcome = POSTGRES.run(&mut *connection).await;
+        let outcome = try_to_run(connection).await;
         tries -= 1;
         match outcome {
-            Err(error) if tries > 0 && waited_in_vain(&error) => {
+            Err(error) if tries > 0 && is_in_the_way(&error) => {
                 tracing::warn!(error = chain(&error), "another transaction is in the way; trying again");
                 tokio::time::sleep(BETWEEN_TRIES).await;
             }
@@ -108,11 +122,18 @@ async fn run(connection: &mut PgConnection) -> Result<(), MigrateError> {
     }
 }
 
-fn waited_in_vain(error: &sqlx::migrate::MigrateError) -> bool {
+async fn try_to_run(connection: &mut PgConnection) -> Result<(), sqlx::migrate::MigrateError> {
+    // The first step sets it for the session, and an index waits for as long as it takes.
+    connection.execute("RESET lock_timeout").await?;
+    drop_broken_indexes(connection).await?;
+    POSTGRES.run(connection).await
+}
+
+fn is_in_the_way(error: &sqlx::migrate::MigrateError) -> bool {
     use sqlx::migrate::MigrateError::{Execute, ExecuteMigration};
     let (Execute(error) | ExecuteMigration(error, _)) = error else { return false };
-    let refusal = error.as_database_error();
-    refusal.and_then(sqlx::error::DatabaseError::code).as_deref() == Some(LOCK_NOT_AVAILABLE)
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| IN_THE_WAY.contains(&&*code))
 }
 
 async fn take_turn(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {

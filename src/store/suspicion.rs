@@ -27,10 +27,15 @@ impl Suspicion {
         Self { left: Arc::default(), questions: connections.saturating_mul(2), lost }
     }
 
-    /// Suspects every connection.
+    /// Suspects every connection, and the server.
     pub(super) fn of_all(&self) {
-        self.left.store(self.questions, Ordering::Relaxed);
+        self.of_connections();
         self.of_server();
+    }
+
+    /// Suspects every connection.
+    pub(super) fn of_connections(&self) {
+        self.left.store(self.questions, Ordering::Relaxed);
     }
 
     /// Suspects that the server is not the primary any more.

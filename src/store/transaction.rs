@@ -68,7 +68,7 @@ impl Store {
             note(failed, &error);
             E::from(error)
         };
-        let lost = AtomicBool::new(true);
+        let lost = AtomicBool::new(false);
         let committing = AtomicBool::new(false);
         let work = async {
             let transaction = self
@@ -121,7 +121,7 @@ impl Store {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        let inner = self.pool.connection.begin_with_options(options).await.map_err(before_commit)?;
+        let inner = self.pool.connection.begin_with_options(options).await?;
         let (engine, lost, failed) = (self.engine, AtomicBool::new(false), OnceLock::new());
         Ok(Transaction { inner, engine, lost, failed })
     }
@@ -216,10 +216,6 @@ fn note(failed: &OnceLock<&'static str>, error: &Error) {
     if let Some(kind) = error.kind() {
         failed.get_or_init(|| kind);
     }
-}
-
-fn before_commit(error: DbErr) -> Error {
-    known(Error::from(error))
 }
 
 /// What is not committed has not happened.

@@ -2,6 +2,7 @@
 //! has become a replica, or says nothing.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -89,6 +90,15 @@ impl Link {
             (Some(_), Target::Cluster(_)) => self.renew(&opening),
         }
         outcome
+    }
+
+    /// The numbers of the keys that are written to learn whether there is a server that takes writes. A few, so that
+    /// a cluster does not seem to be away while one of its masters is.
+    pub(super) fn ping_keys(&self) -> Range<u8> {
+        match &*self.0.target {
+            Target::Server(_) | Target::Sentinels(_) => 0..1,
+            Target::Cluster(_) => 0..8,
+        }
     }
 
     /// Opens another connection in place of this one, unless somebody was quicker.

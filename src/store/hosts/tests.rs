@@ -1,6 +1,6 @@
 use secrecy::SecretString;
 
-use super::{Hosts, HostsError};
+use super::{History, Hosts, HostsError};
 
 fn servers(url: &str) -> Option<Vec<(String, u16)>> {
     match Hosts::parse(&SecretString::from(url)) {
@@ -45,4 +45,34 @@ fn other_urls_are_refused() {
     for url in ["", "postgres:", "mysql://u@one/name", "one,two", "postgres://u@one:port,two/name"] {
         assert_eq!(servers(url), None, "{url}");
     }
+}
+
+#[test]
+fn what_the_driver_does_not_know_is_left_out() {
+    let known = super::understood(
+        "postgres://u@one/n?sslmode=require&sslpassword=x&target_session_attrs=any&options[a]=b",
+    );
+    assert_eq!(known, "postgres://u@one/n?sslmode=require&options[a]=b");
+    assert_eq!(super::understood("postgres://u@one/n"), "postgres://u@one/n");
+}
+
+#[test]
+fn the_primary_is_the_one_that_was_promoted_last() {
+    let hosts = Hosts::parse(&SecretString::from("postgres://u@one,two,three/name")).unwrap();
+    let says = |server: usize, system, timeline| (&hosts.options[server], History { system, timeline });
+    let chosen = |writable: &[_]| {
+        hosts.choose(writable).map(|chosen| chosen.map(|options| options.get_host().to_owned()))
+    };
+    let host = |name: &str, found: Option<Result<String, HostsError>>| {
+        assert_eq!(found.unwrap().unwrap(), name);
+    };
+    assert!(chosen(&[]).is_none());
+    host("one", chosen(&[says(0, 7, 1), says(1, 7, 1)]));
+    host("two", chosen(&[says(0, 7, 1), says(1, 7, 2), says(2, 8, 9)]));
+    // It was left behind, and the one that was promoted is away.
+    assert!(matches!(chosen(&[says(0, 7, 1)]), Some(Err(HostsError::LeftBehind))));
+    assert!(matches!(chosen(&[says(2, 8, 9), says(0, 7, 1)]), Some(Err(HostsError::LeftBehind))));
+    // Others, where nobody of before is left.
+    host("three", chosen(&[says(2, 8, 1)]));
+    host("three", chosen(&[says(0, 7, 2), says(2, 8, 1)]));
 }

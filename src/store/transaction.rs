@@ -71,11 +71,14 @@ impl Store {
         let lost = AtomicBool::new(false);
         let committing = AtomicBool::new(false);
         let work = async {
-            let transaction = self
-                .begin()
-                .await
-                .inspect_err(|error| self.note_unavailable(&self.pool, error))
-                .map_err(fail)?;
+            let transaction = self.begin().await.map_err(|error| {
+                // That none is free says nothing about the others.
+                lost.store(error.casts_suspicion(), Ordering::Relaxed);
+                let error = known(error);
+                self.note_unavailable(&self.pool, &error);
+                fail(error)
+            })?;
+            lost.store(true, Ordering::Relaxed);
             let outcome = body(&transaction).await;
             if let Some(kind) = transaction.failed.get() {
                 failed.get_or_init(|| kind);

@@ -1,5 +1,6 @@
 //! A server of its own for every test: its own database cloned from a template, its own keys in
-//! Redis, a clock that the test sets, and the generated clients.
+//! Redis, a clock that the test sets, and the generated clients. `TEST_REPLICAS` makes it several replicas on the
+//! same database and Redis, which the clients use by turns.
 
 pub(crate) mod blockade;
 pub(crate) mod callers;
@@ -22,12 +23,13 @@ pub(crate) mod program;
 pub(crate) mod raw;
 pub(crate) mod redis;
 pub(crate) mod refusal;
+pub(crate) mod replicas;
 pub(crate) mod signing;
 pub(crate) mod supervised;
 pub(crate) mod told;
 pub(crate) mod values;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -52,16 +54,23 @@ use clients::{Authorization, Clients};
 use clock::ManualClock;
 use postgres::{Durability, PostgresServer};
 use redis::RedisServer;
+use replicas::Replicas;
 use told::Listener;
 
 /// Runs a test, a function that takes a [`Harness`], on Postgres with Redis and on the embedded
-/// default.
+/// default. `alone`: it is about one server, however many replicas others have.
 macro_rules! on_both_backends {
-    ($($test:ident),* $(,)?) => {$(
+    (alone: $($test:ident),* $(,)?) => {
+        $crate::harness::on_both_backends!(@ $crate::harness::Setup::postgres().await.alone(); $($test),*);
+    };
+    ($($test:ident),* $(,)?) => {
+        $crate::harness::on_both_backends!(@ $crate::harness::Setup::postgres().await; $($test),*);
+    };
+    (@ $setup:expr; $($test:ident),*) => {$(
         mod $test {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn postgres() {
-                super::$test($crate::harness::Harness::postgres().await).await;
+                super::$test($setup.start().await).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -77,6 +86,9 @@ pub(crate) use on_both_backends;
 const NO_LIMITS: [&str; 6] =
     ["--caller-rate", "1000000", "--vouches-per-minute", "100000", "--failed-spends-per-minute", "100000"];
 
+/// No server's address.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
 /// Counts the servers of this process, to tell their directories apart.
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
@@ -87,13 +99,14 @@ pub(crate) struct Harness {
     pub(crate) clock: Arc<ManualClock>,
     /// The settings it runs with.
     pub(crate) config: Config,
-    /// Where gRPC is served.
+    /// Where gRPC is served; by the first replica, if there are several.
     pub(crate) grpc: SocketAddr,
-    /// Where HTTP is served.
+    /// Where HTTP is served; likewise.
     pub(crate) http: SocketAddr,
     /// Servers that no other test uses, with proxies before them.
     pub(crate) stage: Option<Stage>,
-    channel: Channel,
+    channel: Replicas,
+    ahead: Vec<time::Duration>,
     tls: Option<Arc<ClientConfig>>,
     shutdown: Shutdown,
     servers: JoinSet<Result<(), Box<dyn std::error::Error + Send + Sync>>>,
@@ -127,6 +140,8 @@ pub(crate) struct Setup {
     pub(crate) clock: Arc<ManualClock>,
     /// With what clients connect; plain text without.
     pub(crate) tls: Option<Arc<ClientConfig>>,
+    /// How far the clock of each replica is ahead of the test's.
+    ahead: Vec<time::Duration>,
     stage: Option<Stage>,
 }
 
@@ -141,17 +156,19 @@ impl Setup {
             entropy: Arc::new(OsEntropy),
             clock: Arc::new(ManualClock::starting_now()),
             tls: None,
+            ahead: vec![time::Duration::ZERO],
             stage: None,
         }
     }
 
-    /// A server on the shared Postgres and Redis, with a database of its own.
+    /// A server, or as many replicas as `TEST_REPLICAS` says, on the shared Postgres and Redis, with a database of
+    /// its own.
     pub(crate) async fn postgres() -> Self {
         let database_url = database::create().await;
         let redis_url = database::redis_url().await;
         let mut setup = Self::new(&["--database-url", &database_url, "--redis-url", &redis_url]);
         setup.config.data_dir = data_dir();
-        setup
+        setup.replicas(replicas::number())
     }
 
     /// A server on the embedded default, in a directory of its own.
@@ -187,21 +204,49 @@ impl Setup {
         self
     }
 
+    /// So many replicas, whatever `TEST_REPLICAS` says.
+    pub(crate) fn replicas(self, number: usize) -> Self {
+        self.apart(&vec![time::Duration::ZERO; number])
+    }
+
+    /// One server: for tests of what each replica does or tells for itself.
+    pub(crate) fn alone(self) -> Self {
+        self.replicas(1)
+    }
+
+    /// Replicas whose clocks are so far ahead of the test's.
+    pub(crate) fn apart(mut self, ahead: &[time::Duration]) -> Self {
+        ahead.clone_into(&mut self.ahead);
+        self
+    }
+
     /// Starts the server.
     pub(crate) async fn start(self) -> Harness {
         let told = told::listen();
-        let Self { config, entropy, clock, tls, stage } = self;
-        let shutdown = Shutdown::default();
-        let mut servers = JoinSet::new();
-        let (grpc, http, metrics) = start_replica(&config, &clock, &entropy, &shutdown, &mut servers).await;
-        let channel = connect_as(grpc, tls.as_ref()).await;
-        let metrics = vec![metrics];
-        Harness { clock, config, grpc, http, stage, channel, tls, shutdown, servers, entropy, metrics, told }
+        let Self { config, entropy, clock, tls, ahead, stage } = self;
+        let mut harness = Harness {
+            clock,
+            config,
+            grpc: NOWHERE,
+            http: NOWHERE,
+            stage,
+            channel: Replicas::new([]),
+            ahead,
+            tls,
+            shutdown: Shutdown::default(),
+            servers: JoinSet::new(),
+            entropy,
+            metrics: Vec::new(),
+            told,
+        };
+        harness.start_all().await;
+        harness
     }
 }
 
 impl Harness {
-    /// A server on the shared Postgres and Redis, with a database of its own.
+    /// A server, or as many replicas as `TEST_REPLICAS` says, on the shared Postgres and Redis, with a database of
+    /// its own.
     pub(crate) async fn postgres() -> Self {
         Setup::postgres().await.start().await
     }
@@ -211,9 +256,9 @@ impl Harness {
         Setup::embedded().start().await
     }
 
-    /// Starts another replica of the service on the same database and Redis, and talks to it.
+    /// Starts another replica of the service on the same database and Redis, and talks to it alone.
     pub(crate) async fn replica(&mut self) -> Clients {
-        let (grpc, _) = self.start_another().await;
+        let (grpc, _) = self.start_another(time::Duration::ZERO).await;
         Clients::new(connect_as(grpc, self.tls.as_ref()).await, Authorization::default())
     }
 
@@ -222,8 +267,13 @@ impl Harness {
         Clients::new(self.channel.clone(), Authorization::default())
     }
 
-    /// The connection that the clients share.
-    pub(crate) fn channel(&self) -> Channel {
+    /// The generated clients of each replica.
+    pub(crate) fn each(&self) -> Vec<Clients> {
+        self.channel.each().map(|channel| Clients::new(channel, Authorization::default())).collect()
+    }
+
+    /// The connections that the clients share.
+    pub(crate) fn channel(&self) -> Replicas {
         self.channel.clone()
     }
 
@@ -246,13 +296,26 @@ impl Harness {
     pub(crate) async fn restart(&mut self) {
         self.stop().await;
         self.shutdown = Shutdown::default();
-        let (grpc, http) = self.start_another().await;
-        (self.grpc, self.http) = (grpc, http);
-        self.channel = connect_as(grpc, self.tls.as_ref()).await;
+        self.start_all().await;
     }
 
-    async fn start_another(&mut self) -> (SocketAddr, SocketAddr) {
+    async fn start_all(&mut self) {
+        let mut channels = Vec::new();
+        for ahead in self.ahead.clone() {
+            let (grpc, http) = self.start_another(ahead).await;
+            if channels.is_empty() {
+                (self.grpc, self.http) = (grpc, http);
+            }
+            channels.push(connect_as(grpc, self.tls.as_ref()).await);
+        }
+        self.channel = Replicas::new(channels);
+    }
+
+    async fn start_another(&mut self, ahead: time::Duration) -> (SocketAddr, SocketAddr) {
         let Self { config, clock, entropy, shutdown, servers, .. } = self;
+        let clock = Arc::new(clock.ahead(ahead));
+        // One that has ended ends no other.
+        let shutdown = Shutdown { soft: shutdown.soft.child_token(), hard: shutdown.hard.child_token() };
         let (grpc, http, metrics) = start_replica(config, clock, entropy, shutdown, servers).await;
         self.metrics.push(metrics);
         (grpc, http)
@@ -288,12 +351,11 @@ impl Drop for Harness {
 
 async fn start_replica(
     config: &Config,
-    clock: &Arc<ManualClock>,
+    clock: Arc<dyn Clock>,
     entropy: &Arc<dyn Entropy>,
-    shutdown: &Shutdown,
+    shutdown: Shutdown,
     servers: &mut JoinSet<Result<(), Box<dyn std::error::Error + Send + Sync>>>,
 ) -> (SocketAddr, SocketAddr, Arc<Metrics>) {
-    let clock: Arc<dyn Clock> = Arc::clone(clock) as Arc<dyn Clock>;
     let metrics = Metrics::traced(resource("test", String::new()), &told::traces()).unwrap();
     // Boxed: tests hold this in futures that are large enough without it.
     let app = Box::pin(App::build(config, clock, Arc::clone(entropy), Arc::clone(&metrics)))
@@ -302,7 +364,7 @@ async fn start_replica(
     let grpc = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addresses = (grpc.local_addr().unwrap(), http.local_addr().unwrap(), metrics);
-    servers.spawn(app.serve(grpc, http, shutdown.clone()));
+    servers.spawn(app.serve(grpc, http, shutdown));
     addresses
 }
 

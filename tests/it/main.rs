@@ -30,6 +30,7 @@ mod races;
 mod reflection;
 mod requests;
 mod round_trips;
+mod scale;
 mod session_service;
 mod signing_keys;
 mod spending_model;

@@ -22,7 +22,7 @@ use crate::harness::{Harness, Setup};
 const PLACES: usize = 3;
 
 async fn small() -> Harness {
-    Setup::postgres().await.with(|config| config.max_calls_in_flight = 4).start().await
+    Setup::postgres().await.alone().with(|config| config.max_calls_in_flight = 4).start().await
 }
 
 async fn get(clients: &Clients) -> Result<Response<pb::GetOrganizationResponse>, Status> {

@@ -3,7 +3,7 @@
 mod callers;
 mod crashes;
 mod embedded;
-mod keys;
+pub(crate) mod keys;
 mod rbac_policy;
 mod refusals;
 mod seed;

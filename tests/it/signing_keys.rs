@@ -13,6 +13,7 @@ use vestibule::pb;
 use crate::faults::until;
 use crate::harness::clients::Clients;
 use crate::harness::fixtures::creation;
+use crate::harness::replicas;
 
 /// How long a verifier holds on to the keys, and how long a JWT lives.
 const CACHED: Duration = Duration::from_mins(5);
@@ -38,7 +39,17 @@ pub(crate) async fn kids(clients: &Clients) -> Vec<String> {
 
 /// Waits until a server publishes so many keys, and tells their ids.
 pub(crate) async fn published(clients: &Clients, number: usize) -> Vec<String> {
-    until(format!("{number} keys"), async || kids(clients).await.len() == number).await;
+    publishing(clients, |kids| kids.len() == number).await
+}
+
+/// Waits until the ids of what a server publishes, or every replica that the clients use by turns, are as wanted.
+pub(crate) async fn publishing(clients: &Clients, wanted: impl Fn(&[String]) -> bool) -> Vec<String> {
+    let mut in_a_row = 0;
+    until("the keys that are wanted", async || {
+        in_a_row = if wanted(&kids(clients).await) { in_a_row + 1 } else { 0 };
+        in_a_row >= replicas::number()
+    })
+    .await;
     kids(clients).await
 }
 

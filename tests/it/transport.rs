@@ -21,12 +21,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tonic::Status;
-use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::harness::certificates::{Authority, Issued, connect_tls};
 use crate::harness::program::Folder;
+use crate::harness::replicas::Replicas;
 use crate::harness::{Setup, connect};
 
 /// How long anything may take before a test gives up: less than the servers' own times, where a test has
@@ -43,9 +43,9 @@ const SOON: Duration = Duration::from_secs(2);
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 /// Asks how the server is.
-async fn ask(channel: Channel) -> Result<(), Status> {
+async fn ask(channel: impl Into<Replicas>) -> Result<(), Status> {
     let request = HealthCheckRequest { service: String::new() };
-    let mut client = HealthClient::new(channel);
+    let mut client = HealthClient::new(channel.into());
     timeout(PATIENCE, client.check(request)).await.expect("an answer in time").map(drop)
 }
 

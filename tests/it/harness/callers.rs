@@ -91,4 +91,10 @@ impl Harness {
     pub(crate) fn clients_with(&self, credential: &str) -> Clients {
         Clients::new(self.channel(), Authorization::bearer(credential))
     }
+
+    /// The generated clients of each replica, likewise.
+    pub(crate) fn each_with(&self, credential: &str) -> Vec<Clients> {
+        let clients = |channel| Clients::new(channel, Authorization::bearer(credential));
+        self.channel().each().map(clients).collect()
+    }
 }

@@ -1,4 +1,4 @@
-//! The generated clients of one server.
+//! The generated clients of a server, or of several by turns.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,7 +9,6 @@ use tonic::body::Body;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Channel;
 use tonic::{Request, Status};
 use tonic_health::pb::health_client::HealthClient;
 use tower::Service;
@@ -19,20 +18,21 @@ use vestibule::pb::member_service_client::MemberServiceClient;
 use vestibule::pb::organization_service_client::OrganizationServiceClient;
 use vestibule::pb::session_service_client::SessionServiceClient;
 
+use super::replicas::Replicas;
 use super::told;
 
-/// A connection whose calls carry a credential.
+/// Connections whose calls carry a credential.
 type Authorized = InterceptedService<Overheard, Authorization>;
 
-/// A connection that remembers what goes over it, so that it is found when a server tells it to others.
+/// Connections that remember what goes over them, so that it is found when a server tells it to others.
 #[derive(Clone, Debug)]
-pub(crate) struct Overheard(Channel);
+pub(crate) struct Overheard(Replicas);
 
 /// The credential of calls that have no other; none by default.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Authorization(Option<AsciiMetadataValue>);
 
-/// One client of each service, over one connection.
+/// One client of each service, over the same connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Clients {
     pub(crate) organizations: OrganizationServiceClient<Authorized>,
@@ -85,8 +85,8 @@ fn overheard(body: Body) -> Body {
 }
 
 impl Clients {
-    pub(crate) fn new(channel: Channel, authorization: Authorization) -> Self {
-        let channel = InterceptedService::new(Overheard(channel), authorization);
+    pub(crate) fn new(channel: impl Into<Replicas>, authorization: Authorization) -> Self {
+        let channel = InterceptedService::new(Overheard(channel.into()), authorization);
         Self {
             organizations: OrganizationServiceClient::new(channel.clone()),
             members: MemberServiceClient::new(channel.clone()),

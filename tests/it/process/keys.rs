@@ -6,7 +6,7 @@ use super::beside;
 use crate::faults::until;
 use crate::harness::program::{Folder, Program, run};
 use crate::harness::{Harness, Setup};
-use crate::signing_keys::{jwks, jwt, kid, kids, published, verifies};
+use crate::signing_keys::{jwks, jwt, kid, kids, published, publishing, verifies};
 
 /// What the server says, once, when it can't read the keys again.
 const AWAY: &str = "the signing keys could not be read again; trying until they can";
@@ -26,7 +26,7 @@ async fn beside_server(t: &Harness, arguments: &[&str]) -> (i32, String, String)
 }
 
 /// Asserts that the command succeeds, and tells what it printed.
-async fn done(t: &Harness, arguments: &[&str]) -> String {
+pub(crate) async fn done(t: &Harness, arguments: &[&str]) -> String {
     let (code, printed, logged) = beside_server(t, arguments).await;
     assert_eq!((code, logged.as_str()), (0, ""), "{printed}");
     printed
@@ -128,8 +128,8 @@ async fn revoking_the_key_that_signs_has_another_sign_at_once() {
         said.contains(" signs at once. Verifiers that hold on to the keys they have read refuse"),
         "{said}"
     );
-    until("another key", async || !kids(&clients).await.contains(&first)).await;
-    let [second] = kids(&clients).await.try_into().unwrap();
+    let kids = publishing(&clients, |kids| !kids.contains(&first)).await;
+    let [second] = kids.try_into().unwrap();
     assert!(said.contains(&format!("\n{second} signs at once.")), "{said}");
     assert!(!verifies(&jwks(&clients).await, &before));
     assert_eq!(kid(&jwt(&clients, "after").await), second);

@@ -1,4 +1,5 @@
-//! Metrics: each of them, where something happens that it tells of; and the same to a collector.
+//! Metrics: each of them, where something happens that it tells of; and the same to a collector. Each replica tells
+//! its own.
 
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use crate::harness::raw::RawClient;
 use crate::harness::refusal::refused;
 use crate::harness::{Harness, Setup, connect, on_both_backends};
 
-on_both_backends!(counters_begin_at_zero, calls_and_tokens_are_counted, keys_grow_old,);
+on_both_backends!(alone: counters_begin_at_zero, calls_and_tokens_are_counted, keys_grow_old,);
 
 const CREATE: &str = "vestibule.v1.DiscoveryService/CreateOrganization";
 
@@ -197,7 +198,8 @@ async fn calls_of_nobody_and_calls_that_come_too_often() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tokens_that_fail_too_often() {
-    let t = Setup::postgres().await.with(|config| config.limits.failed_spends_per_minute = 5).start().await;
+    let setup = Setup::postgres().await.alone();
+    let t = setup.with(|config| config.limits.failed_spends_per_minute = 5).start().await;
     let clients = t.clients();
     let token = clients.token("ada@acme.com").await;
     let (mut failed, mut limited) = (0.0, 0.0);
@@ -218,7 +220,7 @@ async fn tokens_that_fail_too_often() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn races_that_are_lost() {
-    let t = Harness::postgres().await;
+    let t = Setup::postgres().await.alone().start().await;
     let clients = t.clients();
     let token = clients.token("ada@acme.com").await;
     let copy = t.copy_entry(&token).await;
@@ -243,7 +245,7 @@ async fn races_that_are_lost() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_that_are_sent_away() {
-    let t = Setup::postgres().await.with(|config| config.max_calls_in_flight = 2).start().await;
+    let t = Setup::postgres().await.alone().with(|config| config.max_calls_in_flight = 2).start().await;
     let clients = t.clients();
     let token = clients.token("ada@acme.com").await;
     let hold = Hold::at(&t, Moment::BeforeReceipt).await;

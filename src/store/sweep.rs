@@ -47,9 +47,11 @@ impl Store {
              (SELECT id FROM members WHERE organization_id = $1 ORDER BY id LIMIT {BATCH})"
         );
         if self.execute("sweep_organizations", &members, vec![id.into()]).await? < BATCH {
-            // By the id alone, which is never taken back from the deleted ones: with more to go by, all
-            // deleted organizations might be read.
-            let organization = "DELETE FROM organizations WHERE id = $1";
+            // Found by the id alone, which is never taken back from the deleted ones: with more to go by, all
+            // deleted organizations might be read. Another replica that is removing the members was in the way
+            // of this one, and the members that are left would go with the organization, all at once.
+            let organization = "DELETE FROM organizations WHERE id = $1 \
+                                AND NOT EXISTS (SELECT 1 FROM members WHERE organization_id = $1)";
             self.execute("sweep_organizations", organization, vec![id.into()]).await?;
         }
         Ok(true)

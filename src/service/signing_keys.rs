@@ -80,9 +80,9 @@ pub(super) struct KeyAges {
 pub struct Keys {
     tools: KeyTools,
     ring: RwLock<Arc<KeyRing>>,
-    /// Held while the keys are read, so that what was read last is kept. Tells when that was, by the
-    /// monotonic clock.
-    read: Mutex<Option<Duration>>,
+    /// Held while the keys are read, so that what was read last is kept. Tells when they were last read because
+    /// somebody named one that is not known, by the monotonic clock.
+    asked: Mutex<Option<Duration>>,
 }
 
 /// The keys of the database without their private parts: what a person may see.
@@ -138,7 +138,7 @@ impl Keys {
     }
 
     fn unread(tools: KeyTools) -> Self {
-        Self { tools, ring: RwLock::default(), read: Mutex::const_new(None) }
+        Self { tools, ring: RwLock::default(), asked: Mutex::const_new(None) }
     }
 
     /// Reads the keys again, and makes the next one when it is due. Whichever replica is first makes it.
@@ -159,28 +159,32 @@ impl Keys {
     }
 
     async fn reload(&self) -> Result<(), LoadError> {
-        let mut read = self.read.lock().await;
-        self.read_again(&mut read).await
+        let _held = self.asked.lock().await;
+        self.read_again().await
     }
 
     /// Reads the keys again unless that was done a moment ago: for keys that are not known, which another
-    /// replica may have made, or nobody.
+    /// replica may have made, or nobody. What was read for another reason does not count: the key may have been
+    /// made since, and a JWT that it has signed is refused for good.
     async fn reload_asked(&self) -> Result<(), LoadError> {
-        let mut read = self.read.lock().await;
+        let mut asked = self.asked.lock().await;
         let now = self.tools.clock.monotonic();
-        if read.is_some_and(|at| now.saturating_sub(at) < ASKED_AT_MOST) {
+        if asked.is_some_and(|at| now.saturating_sub(at) < ASKED_AT_MOST) {
             return Ok(());
         }
-        self.read_again(&mut read).await
+        let outcome = self.read_again().await;
+        if !matches!(outcome, Err(LoadError::Store(_))) {
+            *asked = Some(now);
+        }
+        outcome
     }
 
-    async fn read_again(&self, read: &mut Option<Duration>) -> Result<(), LoadError> {
+    /// Reads the keys again. Called by whoever holds the lock.
+    async fn read_again(&self) -> Result<(), LoadError> {
         let sealed = self.tools.store.signing_keys().await?;
         let KeyTools { sealing_key, environment, clock, .. } = &self.tools;
-        let now = clock.monotonic();
-        let (ring, opened) = self.ring().updated(&sealed, sealing_key, *environment, now);
+        let (ring, opened) = self.ring().updated(&sealed, sealing_key, *environment, clock.monotonic());
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
-        *read = Some(now);
         Ok(opened?)
     }
 

@@ -100,16 +100,23 @@ async fn a_key_that_another_replica_made_is_looked_for_once_a_second() {
     assert_eq!(signing(&other), first);
     assert!(finds(&other, first, &one).await.is_ok());
 
-    assert!(matches!(one.revoke(first).await.unwrap(), Revoked::Succeeded(Successor { unheard: true, .. })));
     let unaware = one.ring();
-    one.refresh().await.unwrap();
-    let second = signing(&one);
-    assert_ne!(second, first);
-    assert!(!unaware.knows(second));
-    deployment.advance(999);
-    assert!(unable_to_parse(finds(&other, second, &one).await), "it has read the keys a moment ago");
-    deployment.advance(1);
+    let follow = async |revoked| {
+        let outcome = one.revoke(revoked).await.unwrap();
+        assert!(matches!(outcome, Revoked::Succeeded(Successor { unheard: true, .. })));
+        one.refresh().await.unwrap();
+        assert!(!unaware.knows(signing(&one)));
+        signing(&one)
+    };
+    // It has read the keys a moment ago, before there was this one.
+    other.refresh().await.unwrap();
+    let second = follow(first).await;
     assert!(finds(&other, second, &one).await.is_ok());
+    let third = follow(second).await;
+    deployment.advance(999);
+    assert!(unable_to_parse(finds(&other, third, &one).await), "it has looked for one a moment ago");
+    deployment.advance(1);
+    assert!(finds(&other, third, &one).await.is_ok());
     // What it has read tells of the revoked one too.
     let jwt = unaware.key(first).unwrap().sign(&json!({})).unwrap();
     let jwt = UnverifiedJwt::parse(&jwt, Environment::Test).unwrap();

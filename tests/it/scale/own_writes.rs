@@ -87,8 +87,8 @@ async fn members(t: Harness) {
             ..pb::DeleteMemberRequest::default()
         };
         here.delete_member(delete).await.unwrap();
-        let gone = there.member_by_id(&acme, id).await.unwrap();
-        assert_eq!(gone.status, "deleted");
+        let gone = there.member_by_id(&acme, id).await.unwrap_err();
+        assert_eq!(Refusal::of(&gone).reason, "MEMBER_NOT_FOUND");
         there.create_member(new_member(&acme, "ada@acme.com")).await.unwrap();
     }
 }

@@ -43,7 +43,10 @@ pub(crate) async fn published(clients: &Clients, number: usize) -> Vec<String> {
 }
 
 /// Waits until the ids of what a server publishes, or every replica that the clients use by turns, are as wanted.
-pub(crate) async fn publishing(clients: &Clients, wanted: impl Fn(&[String]) -> bool) -> Vec<String> {
+pub(crate) async fn publishing(
+    clients: &Clients,
+    wanted: impl Fn(&[String]) -> bool + Send + Sync,
+) -> Vec<String> {
     let mut in_a_row = 0;
     until("the keys that are wanted", async || {
         in_a_row = if wanted(&kids(clients).await) { in_a_row + 1 } else { 0 };

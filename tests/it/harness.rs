@@ -83,7 +83,7 @@ macro_rules! on_both_backends {
 pub(crate) use on_both_backends;
 
 /// Limits that no test meets unless it sets its own: the clock stands still, and buckets don't fill.
-const NO_LIMITS: [&str; 6] =
+pub(crate) const NO_LIMITS: [&str; 6] =
     ["--caller-rate", "1000000", "--vouches-per-minute", "100000", "--failed-spends-per-minute", "100000"];
 
 /// No server's address.

@@ -22,7 +22,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A command of the binary in `folder`, with nothing configured by the environment.
 pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_vestibule"));
+    command_of(Path::new(env!("CARGO_BIN_EXE_vestibule")), folder, arguments)
+}
+
+/// The same of another binary.
+fn command_of(binary: &Path, folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary);
     command.env_clear().current_dir(folder).args(arguments).stdin(Stdio::null()).kill_on_drop(true);
     command
 }
@@ -95,10 +100,20 @@ impl Program {
 
     /// The same, with these variables in its environment.
     pub(crate) async fn serve_in(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::serve_of(Path::new(env!("CARGO_BIN_EXE_vestibule")), folder, arguments, environment).await
+    }
+
+    /// The same, of another binary.
+    pub(crate) async fn serve_of(
+        binary: &Path,
+        folder: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let ports = ["--listen-address", "127.0.0.1:0", "--http-address", "127.0.0.1:0"];
         let arguments = [&["serve", "--log-format", "json"], &ports[..], arguments].concat();
         let told = told::listen();
-        let mut command = command(folder, &arguments);
+        let mut command = command_of(binary, folder, &arguments);
         command.envs(environment.iter().copied()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let lines = Arc::new(Mutex::new(Vec::new()));
@@ -162,6 +177,11 @@ impl Program {
             assert!(ended.is_none(), "the process ended, {ended:?}:\n{}", self.output().join("\n"));
             patience.turn(|| format!("a line of the log:\n{}", self.output().join("\n"))).await;
         }
+    }
+
+    /// Whether it has not ended.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// Sends a signal: `TERM`, `KILL`.

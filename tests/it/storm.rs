@@ -25,10 +25,10 @@ use tokio::time::Instant;
 use vestibule::pb;
 
 use crate::faults::until;
-use crate::harness::fixtures::{organization, with_key};
+use crate::harness::fixtures::{creation, magic_link, with_key};
 
 use balanced::{Balanced, Failure, now};
-use ledger::{Call, Ledger, Life, Outcome};
+use ledger::{Call, End, Ledger, Life, Outcome, Spend};
 
 /// How many spends are raced at least when nobody says.
 const SPENDS: usize = 600;
@@ -49,6 +49,7 @@ const LATER: usize = 12;
 #[derive(Debug)]
 pub(crate) struct Storm {
     work: Arc<Work>,
+    founders: Vec<Life>,
     people: JoinSet<Vec<Life>>,
     planned: usize,
     faults: Vec<Instant>,
@@ -77,9 +78,11 @@ impl Storm {
         };
         let name = format!("storm-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let clients = Balanced::over(replicas);
-        let mut houses = Vec::new();
+        let (mut houses, mut founders) = (Vec::new(), Vec::new());
         for number in 0..HOUSES {
-            houses.push(house(&clients, &name, number).await);
+            let (house, founder) = house(&clients, &name, number).await;
+            houses.push(house);
+            founders.push(founder);
         }
         let work = Arc::new(Work {
             name,
@@ -94,7 +97,7 @@ impl Storm {
         for _ in 0..PEOPLE {
             people.spawn(Arc::clone(&work).log_in());
         }
-        Self { work, people, planned, faults: Vec::new() }
+        Self { work, founders, people, planned, faults: Vec::new() }
     }
 
     /// The clients, to tell them of replicas that come and go.
@@ -136,7 +139,7 @@ impl Storm {
     pub(crate) async fn end(mut self) -> Ledger {
         self.reaches(self.planned).await;
         self.work.closing.store(true, Ordering::Relaxed);
-        let mut lives = Vec::new();
+        let mut lives = self.founders;
         while let Some(lived) = self.people.join_next().await {
             lives.extend(lived.unwrap());
         }
@@ -179,7 +182,7 @@ impl Work {
             Err(failure) if judge::LOST.iter().any(|reason| failure.is(reason)) => Outcome::Lost,
             Err(_) => Outcome::Failed,
         };
-        let call = Call { began, ended: now(), outcome, spend };
+        let call = Call { began, ended: now(), outcome };
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(call);
         if spend {
             self.counted();
@@ -193,17 +196,31 @@ impl Work {
     }
 }
 
-/// An organization that everybody of a domain may enter.
-async fn house(clients: &Balanced, name: &str, number: usize) -> String {
-    let request = pb::CreateOrganizationRequest {
+/// An organization that everybody of a domain may enter, and the login of the one who proved the domain.
+async fn house(clients: &Balanced, name: &str, number: usize) -> (String, Life) {
+    let verification = pb::CreateIntermediateSessionRequest {
+        email_address: format!("founder@house-{number}.example"),
+        factors: vec![magic_link()],
+    };
+    let call = clients.call(|clients| {
+        let request = verification.clone();
+        async move { clients.intermediate_sessions.clone().create_intermediate_session(request).await }
+    });
+    let token = call.await.expect("the service works").intermediate_session_token;
+    let request = pb::DiscoveryServiceCreateOrganizationRequest {
         email_jit_provisioning: Some(pb::EmailJitProvisioning::Restricted.into()),
         email_allowed_domains: vec![format!("house-{number}.example")],
-        ..organization("House")
+        ..creation(&token)
     };
     let key = format!("{name}-house-{number}");
+    let began = now();
     let call = clients.call(|clients| {
         let request = with_key(request.clone(), &key);
-        async move { clients.create(request).await }
+        async move { clients.spend(request).await }
     });
-    call.await.expect("the service works").organization.unwrap().organization_id
+    let end = End::from(call.await.expect("the service works"));
+    let spend = Spend { key: Some(key), began, ended: now(), end };
+    let life = Life { number, token, spends: vec![spend], settled: true };
+    let house = life.logins().next().unwrap().organization_id.clone();
+    (house, life)
 }

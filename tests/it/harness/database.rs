@@ -82,10 +82,18 @@ fn now() -> u64 {
 /// Creates a database for one test, with the current schema, and tells its URL.
 pub(crate) async fn create() -> String {
     let shared = POSTGRES.get_or_init(Shared::start).await;
+    create_from(shared, &shared.template).await
+}
+
+/// Creates a database for one test with nothing in it, and tells its URL.
+pub(crate) async fn create_empty() -> String {
+    create_from(POSTGRES.get_or_init(Shared::start).await, "template0").await
+}
+
+async fn create_from(shared: &Shared, template: &str) -> String {
     let entropy: &dyn Entropy = &OsEntropy;
     let name = format!("{PREFIX}{}_{}", now(), Uuid::from_bytes(entropy.bytes()).simple());
     let connection = Database::connect(shared.url("postgres")).await.unwrap();
-    let template = &shared.template;
     connection
         .execute_unprepared(&format!("CREATE DATABASE \"{name}\" TEMPLATE \"{template}\""))
         .await

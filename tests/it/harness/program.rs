@@ -26,7 +26,7 @@ pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
 }
 
 /// The same of another binary.
-fn command_of(binary: &Path, folder: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn command_of(binary: &Path, folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(binary);
     command.env_clear().current_dir(folder).args(arguments).stdin(Stdio::null()).kill_on_drop(true);
     command

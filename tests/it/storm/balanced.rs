@@ -73,11 +73,6 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// Whether nobody served the call.
-    pub(crate) fn is_away(&self) -> bool {
-        self.ending.is_away()
-    }
-
     /// Whether the service refused with this reason.
     pub(crate) fn is(&self, reason: &str) -> bool {
         matches!(&self.ending, Ending::Refused(_, found) if found == reason)

@@ -135,7 +135,8 @@ impl Ledger {
     /// Whether this was less than it is taken for.
     fn not_a_storm(&self) -> Option<String> {
         let raced = self.lives.iter().filter(|life| life.raced()).count();
-        let (all, endings) = (self.lives.len(), self.clients.seen().endings);
+        // Those who founded the houses had nobody to race with.
+        let (all, endings) = (self.lives.len() - self.houses.len(), self.clients.seen().endings);
         let met = |reason: &str| {
             endings.keys().any(|ending| matches!(ending, Ending::Refused(_, found) if found == reason))
         };
@@ -286,7 +287,7 @@ impl Standing {
         let (mut sessions, mut organizations) = (HashSet::new(), HashSet::new());
         for receipt in self.receipts.values() {
             if !tokens.contains(&receipt.token_hash) {
-                faults.push("a receipt is of no token".to_owned());
+                faults.push("S1: a receipt is of no token".to_owned());
             }
             let (Some(organization), Some(session)) = (&receipt.organization_id, &receipt.session_id) else {
                 faults.push(format!("a receipt is of nothing: {receipt:?}"));

@@ -6,7 +6,7 @@ use vestibule::pb;
 use super::balanced::{Balanced, Failure};
 
 /// Everything that was answered in a storm.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ledger {
     /// Every token, with every attempt to spend it.
     pub(crate) lives: Vec<Life>,
@@ -26,8 +26,6 @@ pub(crate) struct Call {
     pub(crate) began: Instant,
     pub(crate) ended: Instant,
     pub(crate) outcome: Outcome,
-    /// Whether it was an attempt to spend a token.
-    pub(crate) spend: bool,
 }
 
 /// How a call ended, for its client.

@@ -23,6 +23,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::{Routes, RoutesBuilder};
@@ -74,6 +75,8 @@ pub struct Api {
     pub metrics: Arc<Metrics>,
     /// The longest that a call may take.
     pub max_call_duration: Duration,
+    /// Cancelled when calls in flight are not waited for any more.
+    pub cut: CancellationToken,
     /// How many calls are worked on at once.
     pub max_calls_in_flight: usize,
     /// The most bytes of a call's metadata.

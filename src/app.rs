@@ -48,6 +48,10 @@ use data_dir::{DataDir, DataDirError};
 use files::Files;
 use shutdown::Shutdown;
 
+/// How long the answers may take that tell calls in flight that the server ends. Of a connection that just breaks,
+/// many clients' libraries do not say that another server should be asked.
+const LAST_WORDS: Duration = Duration::from_millis(250);
+
 /// Why the program does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -187,6 +191,7 @@ impl App {
             entropy,
             metrics,
             max_call_duration: config.max_call_duration,
+            cut: CancellationToken::new(),
             max_calls_in_flight: usize::from(config.max_calls_in_flight),
             max_header_bytes: config.transport.max_header_bytes,
             max_message_bytes: config.transport.max_message_bytes,
@@ -229,6 +234,7 @@ impl App {
         readiness::live(&reporter).await;
         readiness::check(&reporter, &ready, &store, &*keeper).await;
         let stop_listening = CancellationToken::new();
+        let cut = api.cut.clone();
         let calls_ended = CancellationToken::new();
         let background = TaskTracker::new();
         let watched = (reporter.clone(), Arc::clone(&ready), store.clone(), keeper);
@@ -277,11 +283,15 @@ impl App {
                 () = tokio::time::sleep(drain_timeout) => {}
                 () = shutdown.hard.cancelled() => {}
             }
+            cut.cancel();
+            tokio::time::sleep(LAST_WORDS).await;
         };
         let outcome = tokio::select! {
             outcome = work => outcome,
-            () = late => Err("calls in flight did not end in time".into()),
+            () = late => Ok(()),
         };
+        let outcome =
+            if cut.is_cancelled() { Err("calls in flight did not end in time".into()) } else { outcome };
         shutdown.hard.cancel();
         drop(data_dir);
         outcome

@@ -12,6 +12,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
+use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
@@ -65,6 +66,7 @@ pub(super) struct ObserveLayer {
     entropy: Arc<dyn Entropy>,
     metrics: Arc<Metrics>,
     environment: Environment,
+    cut: CancellationToken,
     max_call_duration: Duration,
     max_header_bytes: u32,
     max_message_bytes: u32,
@@ -77,6 +79,7 @@ impl ObserveLayer {
             entropy: Arc::clone(&api.entropy),
             metrics: Arc::clone(&api.metrics),
             environment: api.environment,
+            cut: api.cut.clone(),
             max_call_duration: api.max_call_duration,
             max_header_bytes: api.max_header_bytes,
             max_message_bytes: api.max_message_bytes,
@@ -162,13 +165,17 @@ where
         let metrics = Arc::clone(&self.layer.metrics);
         let ending =
             Ending { method, metrics, clock, started, span: call_span.clone(), code: Code::Cancelled };
+        let cut = self.layer.cut.clone();
         let work = async move {
             // The whole of it moves in, so that it is dropped with the call.
             let mut ending = ending;
             let response = match call {
-                Ok(call) => tokio::time::timeout(deadline, call)
-                    .await
-                    .unwrap_or_else(|_| Ok(status::deadline_exceeded().into_http()))?,
+                Ok(call) => tokio::select! {
+                    answered = tokio::time::timeout(deadline, call) => {
+                        answered.unwrap_or_else(|_| Ok(status::deadline_exceeded().into_http()))?
+                    }
+                    () = cut.cancelled() => status::cut().into_http(),
+                },
                 Err(refusal) => refusal.into_http(),
             };
             let (code, response) = complete(response, &request_id, max_message);

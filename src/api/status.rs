@@ -20,6 +20,9 @@ const MAX_VIOLATION_BYTES: usize = 3_000;
 /// When the keys of an issuer that could not be read are asked for again.
 const ISSUER_BACK: Duration = Duration::from_secs(10);
 
+/// When a call that this server does not finish may be made at another.
+const OTHERS_THERE: Duration = Duration::from_millis(250);
+
 /// The domain of every reason.
 const DOMAIN: &str = "vestibule";
 
@@ -97,6 +100,12 @@ pub(super) fn not_permitted(permissions: &[Permission]) -> Status {
 pub(super) fn shed(retry_after: Duration) -> Status {
     let message = "the service is working on as much as it can";
     retry(Code::Unavailable, Reason::ServerUnavailable, message, retry_after)
+}
+
+/// The status of a call that is not waited for any more: the server ends. What it was for may be done all the same.
+pub(super) fn cut() -> Status {
+    let message = "the server ends: another one may be there";
+    retry(Code::Unavailable, Reason::ServerUnavailable, message, OTHERS_THERE)
 }
 
 /// The status of a message of more bytes than are accepted.

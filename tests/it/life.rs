@@ -5,9 +5,11 @@ mod judged;
 mod upgrade;
 
 use crate::harness::database;
+use crate::harness::redis::RedisServer;
 use crate::storm::site::Site;
 
-/// A site on the shared servers.
-async fn site() -> Site {
-    Site::new(&database::create().await, &database::redis_url().await)
+/// A site on a database and a Redis that nobody else uses.
+async fn site() -> (Site, RedisServer) {
+    let redis = RedisServer::start().await;
+    (Site::new(&database::create().await, &redis.url()), redis)
 }

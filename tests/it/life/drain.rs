@@ -17,7 +17,7 @@ use crate::storm::site::Site;
 /// Two replicas are replaced by turns, and clients go on calling each until it is gone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drained_replica_fails_no_call() {
-    let site = site().await;
+    let (site, _redis) = site().await;
     let (mut old, mut other) = (site.program(&[]).await, site.program(&[]).await);
     let mut storm = Storm::over(&[old.grpc, other.grpc]).await;
     let faults = storm.faults();
@@ -36,14 +36,16 @@ async fn a_drained_replica_fails_no_call() {
     report.tell("a replica is drained");
     assert_eq!(report.failed_calls, 0, "{report}");
     assert!(report.failed_attempts > 0, "the replicas were called until they were gone: {report}");
+    assert!(report.says_that_it_ends(), "{:?}", report.endings);
     assert!(old.runs() && other.runs());
     site.is_quiet(2).await;
+    site.redis_is_quiet(2).await;
 }
 
 /// Clients that look after the health of replicas, with time to do it, are not even refused a connection.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lame_duck_fails_no_attempt() {
-    let site = site().await;
+    let (site, _redis) = site().await;
     let (mut one, mut other) = (site.program(&["--lame-duck", "2s"]).await, site.program(&[]).await);
     let mut storm = Storm::over(&[one.grpc, other.grpc]).await;
     storm.raced(1, 3).await;
@@ -65,6 +67,7 @@ async fn a_lame_duck_fails_no_attempt() {
     assert_eq!((report.failed_calls, report.failed_attempts), (0, 0), "{report}");
     assert!(other.runs());
     site.is_quiet(1).await;
+    site.redis_is_quiet(1).await;
 }
 
 /// Holds every spend, so that there are calls in flight for as long as this lives.
@@ -83,11 +86,13 @@ async fn hold(site: &Site) -> PgConnection {
 
 /// Ends a replica with calls in flight: it exits with 1, soon, and the mesh's retries hide it.
 async fn ends_hard(end: impl AsyncFnOnce(&mut Program), arguments: &[&str], fault: &str) {
-    let site = site().await;
+    let (site, _redis) = site().await;
     let (mut one, mut other) = (site.program(arguments).await, site.program(&[]).await);
-    let mut storm = Storm::over(&[one.grpc, other.grpc]).await;
+    // What is held is held here.
+    let mut storm = Storm::over(&[one.grpc]).await;
     storm.raced(1, 3).await;
     let held = hold(&site).await;
+    storm.clients().join(other.grpc);
     storm.fault();
     let began = now();
     end(&mut one).await;
@@ -100,9 +105,11 @@ async fn ends_hard(end: impl AsyncFnOnce(&mut Program), arguments: &[&str], faul
     let report = storm.end().await.judge(site.database_url(), Allowing::default()).await;
     report.tell(fault);
     assert_eq!(report.failed_calls, 0, "{report}");
-    assert!(report.failed_attempts > 0, "calls were cut: {report}");
+    assert!(report.refused("SERVER_UNAVAILABLE") > 0, "calls were cut: {report}");
+    assert!(report.says_that_it_ends(), "{:?}", report.endings);
     assert!(other.runs());
     site.is_quiet(1).await;
+    site.redis_is_quiet(1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -124,7 +131,7 @@ async fn a_drain_that_takes_too_long_fails_no_call() {
 /// What nothing can soften.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_replica_fails_no_call() {
-    let site = site().await;
+    let (site, _redis) = site().await;
     let (mut old, mut other) = (site.program(&[]).await, site.program(&[]).await);
     let mut storm = Storm::over(&[old.grpc, other.grpc]).await;
     let faults = storm.faults();
@@ -144,4 +151,5 @@ async fn a_killed_replica_fails_no_call() {
     assert!(report.failed_attempts > 0, "calls were cut: {report}");
     assert!(old.runs() && other.runs());
     site.is_quiet(2).await;
+    site.redis_is_quiet(2).await;
 }

@@ -67,7 +67,7 @@ const BREACHES: [Breach; 8] = [
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_judge_finds_what_is_broken() {
-    let site = site().await;
+    let (site, _redis) = site().await;
     let program = site.program(&[]).await;
     let storm = Storm::over(&[program.grpc]).await;
     let ledger = storm.end().await;

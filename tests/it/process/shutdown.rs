@@ -1,6 +1,7 @@
 //! SIGTERM: softly, and hard on the second.
 
 use tokio::task::JoinSet;
+use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 
@@ -11,6 +12,7 @@ use crate::harness::Harness;
 use crate::harness::clients::Clients;
 use crate::harness::fixtures::creation;
 use crate::harness::program::{Folder, Program};
+use crate::harness::refusal::refused;
 
 /// What the health service says of everything.
 async fn status(clients: &Clients) -> ServingStatus {
@@ -90,6 +92,6 @@ async fn the_second_signal_ends_it_hard() {
     program.signal("TERM").await;
     let status = program.ended().await;
     assert_eq!(status.code(), Some(1), "calls in flight did not end in time");
-    assert!(calls.join_next().await.unwrap().unwrap().is_err());
+    refused(calls.join_next().await.unwrap().unwrap(), Code::Unavailable, "SERVER_UNAVAILABLE");
     hold.release().await;
 }

@@ -5,11 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use sqlx::{Connection as _, PgConnection};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use vestibule::pb;
+use vestibule::tokens::opaque;
 
 use super::balanced::{Balanced, Ending};
 use super::ledger::{End, Ledger, Life, Login};
@@ -319,5 +319,5 @@ fn uuid(id: &str) -> &str {
 
 /// In hexadecimal, as Postgres encodes it.
 fn sha256(text: &str) -> String {
-    digest(&SHA256, text.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    opaque::sha256(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -51,6 +51,20 @@ impl Site {
     pub(crate) async fn is_quiet(&self, replicas: i64) {
         quiet(&self.database_url, replicas * CONNECTIONS).await;
     }
+
+    /// Waits until so many replicas have one connection each to a Redis that nobody else uses.
+    pub(crate) async fn redis_is_quiet(&self, replicas: usize) {
+        let one_each = async || redis_clients(&self.redis_url).await == replicas;
+        until("one connection to Redis for each replica", one_each).await;
+    }
+}
+
+/// How many clients a Redis has, besides the one that asks.
+async fn redis_clients(url: &str) -> usize {
+    let client = redis::Client::open(url).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let list: String = redis::cmd("CLIENT").arg("LIST").query_async(&mut connection).await.unwrap();
+    list.lines().count() - 1
 }
 
 /// Waits until a database has at most so many connections of the service, all of them idle.

@@ -277,18 +277,9 @@ impl App {
             store.close().await;
             served.map(drop)
         };
-        let late = async {
-            stop_listening.cancelled().await;
-            tokio::select! {
-                () = tokio::time::sleep(drain_timeout) => {}
-                () = shutdown.hard.cancelled() => {}
-            }
-            cut.cancel();
-            tokio::time::sleep(LAST_WORDS).await;
-        };
         let outcome = tokio::select! {
             outcome = work => outcome,
-            () = late => Ok(()),
+            () = late(&stop_listening, drain_timeout, &shutdown.hard, &cut) => Ok(()),
         };
         let outcome =
             if cut.is_cancelled() { Err("calls in flight did not end in time".into()) } else { outcome };
@@ -359,6 +350,23 @@ async fn lame_duck_passes(
     }
     readiness::dismiss_watchers(reporter).await;
     stop_listening.cancel();
+}
+
+/// Waits until the drain has lasted too long, or the end is wanted at once; then tells calls in flight, and lets the
+/// answers go out.
+async fn late(
+    stop_listening: &CancellationToken,
+    drain_timeout: Duration,
+    hard: &CancellationToken,
+    cut: &CancellationToken,
+) {
+    stop_listening.cancelled().await;
+    tokio::select! {
+        () = tokio::time::sleep(drain_timeout) => {}
+        () = hard.cancelled() => {}
+    }
+    cut.cancel();
+    tokio::time::sleep(LAST_WORDS).await;
 }
 
 /// What keeps intermediate sessions and token buckets.

@@ -164,9 +164,9 @@ impl Work {
         while !self.closing.load(Ordering::Relaxed) {
             let past = if recent.len() > LATER { recent.pop_front() } else { None };
             let number = self.next.fetch_add(1, Ordering::Relaxed);
-            let mut lived = self.live(number, past).await;
-            recent.extend(lived.pop());
-            lives.append(&mut lived);
+            let mut further = self.live(number, past).await;
+            recent.extend(further.pop());
+            lives.append(&mut further);
         }
         lives.extend(recent);
         lives

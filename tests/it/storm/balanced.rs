@@ -182,7 +182,7 @@ impl Balanced {
         for attempt in 1.. {
             let (address, clients) = self.next(before);
             let start = now();
-            let answer = timeout(TOO_LATE, call(clients)).await;
+            let answer = timeout(TOO_LATE, Box::pin(call(clients))).await;
             let end = now();
             let (ending, retry_after) = match answer {
                 Ok(Ok(answer)) => {

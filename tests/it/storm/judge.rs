@@ -319,5 +319,5 @@ fn uuid(id: &str) -> &str {
 
 /// In hexadecimal, as Postgres encodes it.
 fn sha256(text: &str) -> String {
-    opaque::sha256(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    opaque::sha256(text.as_bytes()).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
 }

@@ -15,7 +15,7 @@ use crate::harness::fixtures::{creation, magic_link, with_key};
 use crate::harness::logins::exchange;
 
 /// How long a person tries. Longer than any fault here lasts, and far shorter than a token.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How long somebody waits before another try at least, and at most, whatever the service asks for.
 const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(500)];
@@ -155,13 +155,11 @@ impl Work {
     /// Spends, and hangs up after a while.
     async fn give_up(&self, life: &Life, wish: Try, patience: Duration) -> Spend {
         let began = now();
-        match timeout(patience, self.spend(life, wish)).await {
-            Ok(spend) => spend,
-            Err(_) => {
-                self.counted();
-                Spend { key: self.key(life, wish.1), began, ended: now(), end: End::Cancelled }
-            }
+        if let Ok(spend) = timeout(patience, self.spend(life, wish)).await {
+            return spend;
         }
+        self.counted();
+        Spend { key: self.key(life, wish.1), began, ended: now(), end: End::Cancelled }
     }
 
     fn key(&self, life: &Life, suffix: Option<&str>) -> Option<String> {

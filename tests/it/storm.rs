@@ -3,8 +3,7 @@
 //!
 //! Each token is spent by several calls at once, at several replicas: the same call twice, another one, one that
 //! its caller gives up, and one with a token that was spent before. What fails is repeated, first as a service mesh
-//! does it and then as a person does. A storm needs a database of its own, and limits that it does not meet
-//! ([`Site`]).
+//! does it and then as a person does. A storm needs a database of its own, and limits that it does not meet: a `Site`.
 //!
 //! How many spends there are is said by `VESTIBULE_STORM_SPENDS`; `scripts/storm` makes a long run of it.
 

@@ -39,6 +39,11 @@ async fn last_release() -> Option<PathBuf> {
     (!path.is_empty()).then(|| PathBuf::from(path))
 }
 
+/// The release that a binary is of: the name of its folder.
+fn tag(binary: &Path) -> String {
+    binary.parent().and_then(Path::file_name).unwrap().to_string_lossy().into_owned()
+}
+
 async fn migrate(binary: &Path, database_url: &str) {
     let folder = Folder::new();
     let output =
@@ -80,7 +85,7 @@ async fn an_upgrade_fails_no_call() {
     let new = Path::new(env!("CARGO_BIN_EXE_vestibule"));
     let release = last_release().await;
     let (old, kind) = match &release {
-        Some(binary) => (binary.as_path(), format!("from {}", binary.display())),
+        Some(binary) => (binary.as_path(), format!("from {}", tag(binary))),
         None => (new, "no release yet: this version, and a schema that is further".to_owned()),
     };
     eprintln!("storm: an upgrade: {kind}");

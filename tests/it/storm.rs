@@ -119,7 +119,7 @@ impl Storm {
 
     /// Waits until a few more people have logged in than had when this was called.
     pub(crate) async fn goes_on(&self) {
-        self.reaches(self.work.spends.load(Ordering::Relaxed) + self.planned / 10).await;
+        self.reaches(self.work.spends.load(Ordering::Relaxed) + self.planned.min(SPENDS) / 10).await;
     }
 
     async fn reaches(&self, spends: usize) {

@@ -35,11 +35,18 @@ pub(crate) struct PostgresServer {
 impl PostgresServer {
     /// Starts an empty server and waits until it answers.
     pub(crate) async fn start(durability: Durability) -> Self {
+        Self::start_with(durability, &[]).await
+    }
+
+    /// The same, with these files in its data folder. All empty servers begin with the same history, so that one
+    /// can be the standby of another.
+    pub(super) async fn start_with(durability: Durability, files: &[(&str, &str)]) -> Self {
         let template = TEMPLATE.get_or_init(initialize).await;
         // Only a port that somebody took in between is worth another try.
         let mut tries = 3;
         loop {
             let mut this = Self::prepare(template, durability).await;
+            this.write(files);
             this.server.start().await;
             if this.comes_up().await {
                 return this;
@@ -83,6 +90,25 @@ impl PostgresServer {
     /// Ends the server in good order: transactions are rolled back, connections closed, all is written.
     pub(crate) async fn stop(&mut self) {
         self.server.end(Signal::Interrupt).await;
+    }
+
+    /// Takes a copy of a running server in place of the ended server's own data, and adds these files.
+    pub(super) async fn copy_of(&mut self, source: &Self, files: &[(&str, &str)]) {
+        assert!(self.server.status().is_some(), "this Postgres is still running");
+        fs::remove_dir_all(self.server.folder().join("data")).unwrap();
+        let port = source.port.to_string();
+        let copied = Command::from(self.server.command(&program("pg_basebackup")))
+            .args(["-D", "data", "-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-c", "fast", "--no-sync"])
+            .status()
+            .await;
+        assert!(copied.as_ref().is_ok_and(std::process::ExitStatus::success), "pg_basebackup: {copied:?}");
+        self.write(files);
+    }
+
+    fn write(&self, files: &[(&str, &str)]) {
+        for (name, text) in files {
+            self.server.write(&format!("data/{name}"), text);
+        }
     }
 
     /// Starts the ended server on its old port and data, and waits until it answers.

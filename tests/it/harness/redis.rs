@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use redis::{FromRedisValue, RedisResult};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -24,7 +25,11 @@ pub(crate) struct RedisServer {
 impl RedisServer {
     /// Starts an empty server and waits until it answers.
     pub(crate) async fn start() -> Self {
-        let program = program();
+        Self::start_with(&[]).await
+    }
+
+    /// The same, with more arguments.
+    pub(super) async fn start_with(settings: &[&str]) -> Self {
         // Only a port that somebody took in between is worth another try.
         let mut tries = 3;
         loop {
@@ -32,8 +37,8 @@ impl RedisServer {
             let port_text = port.to_string();
             let mut arguments = vec!["--port", &port_text, "--bind", "127.0.0.1", "--dir", "."];
             arguments.extend(["--save", "", "--appendonly", "no", "--daemonize", "no"]);
-            let server = Supervised::new("redis", Signal::Kill, &program, &arguments);
-            let mut this = Self { server, port };
+            arguments.extend(settings);
+            let mut this = Self::prepare(port, &arguments);
             this.server.start().await;
             if this.comes_up().await {
                 return this;
@@ -41,6 +46,19 @@ impl RedisServer {
             tries -= 1;
             assert!(tries > 0, "Redis does not start:\n{}", this.server.log());
         }
+    }
+
+    /// Starts a Sentinel with this configuration on this port, and waits until it answers.
+    pub(super) async fn start_sentinel(port: u16, configuration: &str) -> Self {
+        let mut this = Self::prepare(port, &["sentinel.conf", "--sentinel"]);
+        this.server.write("sentinel.conf", configuration);
+        this.server.start().await;
+        assert!(this.comes_up().await, "the Sentinel does not start:\n{}", this.server.log());
+        this
+    }
+
+    fn prepare(port: u16, arguments: &[&str]) -> Self {
+        Self { server: Supervised::new("redis", Signal::Kill, &program(), arguments), port }
     }
 
     /// Where to find the server.
@@ -63,6 +81,38 @@ impl RedisServer {
         assert!(self.server.status().is_some(), "this Redis is still running");
         self.server.start().await;
         assert!(self.comes_up().await, "Redis does not start again:\n{}", self.server.log());
+    }
+
+    /// Lets the server hang: its connections stay, and nothing is answered.
+    pub(crate) fn hang(&self) {
+        self.server.hang();
+    }
+
+    /// Lets it go on.
+    pub(crate) fn go_on(&self) {
+        self.server.go_on();
+    }
+
+    /// Asks the server past the service.
+    pub(crate) async fn ask<T: FromRedisValue>(&self, words: &[&str]) -> RedisResult<T> {
+        let mut connection = redis::Client::open(self.url())?.get_multiplexed_async_connection().await?;
+        let mut command = redis::Cmd::new();
+        for word in words {
+            command.arg(*word);
+        }
+        command.query_async(&mut connection).await
+    }
+
+    /// The lines of `INFO` about a subject that are asked for by a name and a colon: `role:master`.
+    pub(crate) async fn says(&self, section: &str, line: &str) -> bool {
+        let info: RedisResult<String> = self.ask(&["INFO", section]).await;
+        info.is_ok_and(|info| info.lines().any(|found| found == line))
+    }
+
+    /// What connections of the service there are: those that have run a script.
+    pub(crate) async fn clients(&self) -> Vec<String> {
+        let list: String = self.ask(&["CLIENT", "LIST", "TYPE", "normal"]).await.unwrap();
+        list.lines().filter(|client| client.contains(" cmd=evalsha ")).map(str::to_owned).collect()
     }
 
     /// True once the server answers, false if it ended instead.

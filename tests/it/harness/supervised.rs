@@ -146,6 +146,30 @@ impl Supervised {
         command_in(&self.folder, self.account, program)
     }
 
+    /// Puts a file into the folder, for the server to read and to change.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let path = self.folder.join(name);
+        fs::write(&path, text).unwrap_or_else(fault("write", &path));
+        chown(&path, self.account, self.account).unwrap_or_else(fault("give away", &path));
+    }
+
+    /// Lets the server hang, as a machine does: its connections stay, and nothing is answered.
+    pub(crate) fn hang(&self) {
+        self.signal(rustix::process::Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub(crate) fn go_on(&self) {
+        self.signal(rustix::process::Signal::CONT);
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        let id = self.process().and_then(|id| rustix::process::Pid::from_raw(id.try_into().ok()?));
+        let id = id.unwrap_or_else(|| panic!("{} was not started", self.folder.display()));
+        rustix::process::kill_process(id, signal)
+            .unwrap_or_else(|error| panic!("cannot signal {}: {error}", self.folder.display()));
+    }
+
     /// Starts the server. Whether it serves yet is the caller's to find out.
     pub(crate) async fn start(&mut self) {
         self.order("start").await;

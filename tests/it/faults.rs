@@ -100,20 +100,20 @@ fn unavailable<T: Debug>(answer: Result<Response<T>, Status>, after: Duration) -
 }
 
 #[track_caller]
-fn not_found<T: Debug>(answer: Result<Response<T>, Status>) {
+pub(crate) fn not_found<T: Debug>(answer: Result<Response<T>, Status>) {
     refused(answer, Code::NotFound, "INTERMEDIATE_SESSION_NOT_FOUND");
 }
 
 /// What a call got that is answered with a login: organization, member, session token.
 #[track_caller]
-fn login(answer: Answer) -> (String, String, String) {
+pub(crate) fn login(answer: Answer) -> (String, String, String) {
     let created = answer.unwrap().into_inner();
     assert!(created.member_authenticated);
     (created.organization.unwrap().organization_id, created.member_id, created.session_token)
 }
 
 /// Spends the token as soon as that works; until then every answer says to come again.
-async fn spend_in_the_end(clients: &Clients, token: &str) -> Created {
+pub(crate) async fn spend_in_the_end(clients: &Clients, token: &str) -> Created {
     let mut created = None;
     until("the token to be free again", async || {
         match clients.spend(creation(token)).await {
@@ -127,7 +127,7 @@ async fn spend_in_the_end(clients: &Clients, token: &str) -> Created {
 }
 
 #[track_caller]
-fn comes_again(status: &Status) {
+pub(crate) fn comes_again(status: &Status) {
     let refusal = Refusal::of(status);
     assert!(matches!(refusal.code, Code::Aborted | Code::Unavailable), "{refusal:?}");
     assert!(refusal.retry_after.is_some(), "{refusal:?}");

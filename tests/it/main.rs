@@ -11,6 +11,7 @@ mod coverage;
 mod discovery_service;
 mod errors;
 mod events;
+mod failover;
 mod faults;
 mod fuzz_corpora;
 mod health;

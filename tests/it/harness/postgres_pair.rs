@@ -1,5 +1,6 @@
 //! A primary of Postgres and its standby.
 
+use std::mem::swap;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use sqlx::{Connection as _, PgConnection};
@@ -20,10 +21,12 @@ pub(crate) enum Replication {
 /// Two servers that keep what they promised when they are killed.
 #[derive(Debug)]
 pub(crate) struct PostgresPair {
-    /// The primary at first.
-    pub(crate) first: PostgresServer,
-    /// Its standby at first.
-    pub(crate) second: PostgresServer,
+    /// The primary.
+    pub(crate) primary: PostgresServer,
+    /// Its standby, or what was the primary and is left behind.
+    pub(crate) standby: PostgresServer,
+    replication: Replication,
+    ports: [u16; 2],
     /// Over which the standby gets what it repeats.
     link: ChaosProxy,
 }
@@ -31,33 +34,26 @@ pub(crate) struct PostgresPair {
 impl PostgresPair {
     /// Starts both empty, and waits until the standby follows.
     pub(crate) async fn start(replication: Replication) -> Self {
-        let names = match replication {
-            Replication::Synchronous => "synchronous_standby_names = '*'\n",
-            Replication::Asynchronous => "",
-        };
-        let first = PostgresServer::start_with(Durability::Default, &[(SETTINGS, names)]).await;
-        let link = ChaosProxy::start(SocketAddr::from((Ipv4Addr::LOCALHOST, first.port()))).await;
-        let follow = following(link.address().port());
-        let second =
-            PostgresServer::start_with(Durability::Default, &[(SETTINGS, &follow), (STANDBY, "")]).await;
-        let this = Self { first, second, link };
-        let state = match replication {
-            Replication::Synchronous => "sync",
-            Replication::Asynchronous => "async",
-        };
-        this.first.is_followed(state).await;
+        let primary = PostgresServer::start(Durability::Default).await;
+        let link = link_to(&primary).await;
+        let files = standby_of(&link);
+        let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
+        let standby = PostgresServer::start_with(Durability::Default, &files).await;
+        let ports = [primary.port(), standby.port()];
+        let this = Self { primary, standby, replication, ports, link };
+        this.is_followed().await;
         this
     }
 
-    /// Where to find a database, on whichever server takes writes.
+    /// Where to find a database, on whichever server takes writes. Who began as the primary is named first.
     pub(crate) fn url(&self, database: &str) -> String {
-        let [first, second] = [self.first.port(), self.second.port()];
+        let [first, second] = self.ports;
         format!("postgres://postgres@127.0.0.1:{first},127.0.0.1:{second}/{database}")
     }
 
     /// The same, with the servers the other way round.
     pub(crate) fn url_reversed(&self, database: &str) -> String {
-        let [first, second] = [self.first.port(), self.second.port()];
+        let [first, second] = self.ports;
         format!("postgres://postgres@127.0.0.1:{second},127.0.0.1:{first}/{database}")
     }
 
@@ -65,84 +61,84 @@ impl PostgresPair {
     pub(crate) async fn make_stale(&self) {
         self.link.refuse();
         until("the standby to be cut off", async || {
-            self.first.ask::<i64>("SELECT count(*) FROM pg_stat_replication").await == Ok(0)
+            self.primary.ask::<i64>("SELECT count(*) FROM pg_stat_replication").await == 0
         })
         .await;
     }
 
-    /// Makes the second server a primary, whatever becomes of the first.
-    pub(crate) async fn promote(&self) {
-        let promoted = self.second.ask::<bool>("SELECT pg_promote()").await;
-        assert_eq!(promoted, Ok(true), "{}", self.second.log());
+    /// Makes the standby a primary, whatever becomes of the old one.
+    pub(crate) async fn promote(&mut self) {
+        assert!(self.standby.ask::<bool>("SELECT pg_promote()").await, "{}", self.standby.log());
+        swap(&mut self.primary, &mut self.standby);
     }
 
-    /// The ended first server comes back as the standby of the second.
+    /// The ended old primary comes back as the standby, with a copy of what there is now.
     pub(crate) async fn follow(&mut self) {
-        let follow = following(self.second.port());
-        self.first.copy_of(&self.second, &[(SETTINGS, &follow), (STANDBY, "")]).await;
-        self.first.start_again().await;
-        self.second.is_followed("async").await;
+        self.link = link_to(&self.primary).await;
+        let files = standby_of(&self.link);
+        let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
+        self.standby.copy_of(&self.primary, &files).await;
+        self.standby.start_again().await;
+        self.is_followed().await;
+    }
+
+    /// Waits until the standby repeats everything, and commits wait for it if they are to.
+    async fn is_followed(&self) {
+        self.standby_is("async").await;
+        if self.replication == Replication::Synchronous {
+            let waits = "ALTER SYSTEM SET synchronous_standby_names = '*'";
+            self.primary.execute(&[waits, "SELECT pg_reload_conf()"]).await;
+            self.standby_is("sync").await;
+        }
+    }
+
+    async fn standby_is(&self, state: &str) {
+        until(format!("a standby to follow:\n{}", self.standby.log()), async || {
+            let sql =
+                "SELECT coalesce(max(sync_state), '') FROM pg_stat_replication WHERE state = 'streaming'";
+            self.primary.ask::<String>(sql).await == state
+        })
+        .await;
     }
 }
 
-/// What `ALTER SYSTEM` writes into.
-const SETTINGS: &str = "postgresql.auto.conf";
+async fn link_to(primary: &PostgresServer) -> ChaosProxy {
+    ChaosProxy::start(SocketAddr::from((Ipv4Addr::LOCALHOST, primary.port()))).await
+}
 
-/// Says that a server is a standby.
-const STANDBY: &str = "standby.signal";
-
-/// The settings of a standby. A lost connection is tried again at once.
-fn following(port: u16) -> String {
-    format!(
+/// The files that make a server a standby. It tries a lost connection again at once.
+fn standby_of(link: &ChaosProxy) -> [(&'static str, String); 2] {
+    let port = link.address().port();
+    let settings = format!(
         "primary_conninfo = 'host=127.0.0.1 port={port} user=postgres'\n\
          wal_retrieve_retry_interval = '100ms'\n"
-    )
+    );
+    [("postgresql.auto.conf", settings), ("standby.signal", String::new())]
 }
 
 impl PostgresServer {
     /// Asks the server itself one question.
-    pub(crate) async fn ask<T>(&self, sql: &str) -> Result<T, String>
+    pub(crate) async fn ask<T>(&self, sql: &'static str) -> T
     where
         T: Send + Unpin + for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
     {
-        self.ask_in("postgres", sql).await
-    }
-
-    /// The same, in a database.
-    pub(crate) async fn ask_in<T>(&self, database: &str, sql: &str) -> Result<T, String>
-    where
-        T: Send + Unpin + for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
-    {
-        let asking = async {
-            let mut connection = PgConnection::connect(&self.url(database)).await?;
-            let answer = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(&mut connection).await?;
-            connection.close().await?;
-            Ok::<T, sqlx::Error>(answer)
-        };
-        asking.await.map_err(|error| error.to_string())
+        let mut connection = PgConnection::connect(&self.url("postgres")).await.unwrap();
+        let answer = sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        answer
     }
 
     /// Changes something on the server, statement by statement.
-    pub(crate) async fn execute(&self, statements: &[&str]) {
+    pub(crate) async fn execute(&self, statements: &[&'static str]) {
         let mut connection = PgConnection::connect(&self.url("postgres")).await.unwrap();
         for statement in statements {
-            sqlx::raw_sql(sqlx::AssertSqlSafe(*statement)).execute(&mut connection).await.unwrap();
+            sqlx::raw_sql(*statement).execute(&mut connection).await.unwrap();
         }
         connection.close().await.unwrap();
     }
 
     /// How many connections of the service there are.
     pub(crate) async fn connections(&self) -> i64 {
-        let sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'vestibule'";
-        self.ask(sql).await.unwrap()
-    }
-
-    /// Waits until a standby repeats everything.
-    async fn is_followed(&self, state: &str) {
-        until(format!("a standby to follow:\n{}", self.log()), async || {
-            let sql = "SELECT coalesce(max(sync_state), '') FROM pg_stat_replication WHERE state = 'streaming'";
-            self.ask::<String>(sql).await.as_deref() == Ok(state)
-        })
-        .await;
+        self.ask("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'vestibule'").await
     }
 }

@@ -103,16 +103,29 @@ impl RedisServer {
         command.query_async(&mut connection).await
     }
 
-    /// The lines of `INFO` about a subject that are asked for by a name and a colon: `role:master`.
-    pub(crate) async fn says(&self, section: &str, line: &str) -> bool {
+    /// Whether `INFO` about something has a line: `role:master` about `replication`.
+    pub(super) async fn says(&self, section: &str, line: &str) -> bool {
         let info: RedisResult<String> = self.ask(&["INFO", section]).await;
         info.is_ok_and(|info| info.lines().any(|found| found == line))
     }
 
-    /// What connections of the service there are: those that have run a script.
+    /// The keys of the intermediate sessions of all deployments.
+    pub(crate) async fn entries(&self) -> Vec<String> {
+        self.ask(&["KEYS", "vestibule:*:intermediate-session:*"]).await.unwrap()
+    }
+
+    /// The connections that are neither other servers' nor this one.
     pub(crate) async fn clients(&self) -> Vec<String> {
         let list: String = self.ask(&["CLIENT", "LIST", "TYPE", "normal"]).await.unwrap();
-        list.lines().filter(|client| client.contains(" cmd=evalsha ")).map(str::to_owned).collect()
+        let others = list
+            .lines()
+            .filter(|client| !["name=sentinel-", "cmd=client"].iter().any(|own| client.contains(own)));
+        others.map(str::to_owned).collect()
+    }
+
+    /// Whether the server has not ended.
+    pub(super) fn runs(&self) -> bool {
+        self.server.status().is_none()
     }
 
     /// True once the server answers, false if it ended instead.

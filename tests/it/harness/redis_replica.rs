@@ -2,8 +2,8 @@
 
 use super::redis::RedisServer;
 
-/// The user that replicas are, who needs no password. As any server may become a master, all know the user.
-pub(super) const USER: [&str; 12] = [
+/// The settings of all: the user that replicas are, who needs no password, and that copies begin at once.
+pub(super) const USER: [&str; 13] = [
     "--user",
     "replica",
     "on",
@@ -16,7 +16,8 @@ pub(super) const USER: [&str; 12] = [
     "--masterauth",
     "replica",
     // Copies begin at once.
-    "--repl-diskless-sync-delay=0",
+    "--repl-diskless-sync-delay",
+    "0",
 ];
 
 impl RedisServer {
@@ -26,14 +27,19 @@ impl RedisServer {
         let _: u64 = self.ask(&["CLIENT", "KILL", "TYPE", "replica"]).await.unwrap();
     }
 
+    /// Makes this server a replica of another.
+    pub(super) async fn copies(&self, master: &Self) {
+        let () = self.ask(&["REPLICAOF", "127.0.0.1", &master.port().to_string()]).await.unwrap();
+    }
+
     /// Whether the server is a replica that has everything its master has.
-    pub(super) async fn is_replica(&self) -> bool {
+    pub(crate) async fn is_replica(&self) -> bool {
         self.says("replication", "role:slave").await
             && self.says("replication", "master_link_status:up").await
     }
 
     /// Whether the server takes writes.
-    pub(super) async fn is_master(&self) -> bool {
+    pub(crate) async fn is_master(&self) -> bool {
         self.says("replication", "role:master").await
     }
 }

@@ -1,6 +1,7 @@
 //! A Redis master and its replica, and three Sentinels that watch them.
 
 use std::fmt::Write as _;
+use std::mem::swap;
 
 use super::redis::RedisServer;
 use super::redis_replica::USER;
@@ -13,27 +14,26 @@ const NAME: &str = "main";
 /// Two servers and three Sentinels, two of which must agree that the master is gone: after a second of silence.
 #[derive(Debug)]
 pub(crate) struct RedisSentinel {
-    /// The master at first.
-    pub(crate) first: RedisServer,
-    /// Its replica at first.
-    pub(crate) second: RedisServer,
+    /// The master.
+    pub(crate) master: RedisServer,
+    /// Its replica, or what was the master and is gone.
+    pub(crate) replica: RedisServer,
     sentinels: Vec<RedisServer>,
 }
 
 impl RedisSentinel {
     /// Starts them, and waits until each Sentinel would promote the replica.
     pub(crate) async fn start() -> Self {
-        let first = RedisServer::start_with(&USER).await;
-        let port = first.port().to_string();
-        let replica = [&USER[..], &["--replicaof", "127.0.0.1", &port]].concat();
-        let second = RedisServer::start_with(&replica).await;
+        let master = RedisServer::start_with(&USER).await;
+        let replica = RedisServer::start_with(&USER).await;
+        replica.copies(&master).await;
         let mut sentinels = Vec::new();
         let ports = [free_port(), free_port(), free_port()];
         for own in ports {
-            let configuration = configuration(own, ports, [first.port(), second.port()]);
+            let configuration = configuration(own, ports, [master.port(), replica.port()]);
             sentinels.push(RedisServer::start_sentinel(own, &configuration).await);
         }
-        let this = Self { first, second, sentinels };
+        let this = Self { master, replica, sentinels };
         until("the Sentinels to know the replica", async || this.is_watched().await).await;
         this
     }
@@ -47,22 +47,23 @@ impl RedisSentinel {
 
     /// From now on the replica misses what is written.
     pub(crate) async fn make_stale(&self) {
-        self.first.keep_from_replicas().await;
+        self.master.keep_from_replicas().await;
     }
 
-    /// Asks the Sentinels for the replica to become the master. The first server lives on as its replica.
+    /// Asks the Sentinels to make the replica the master. The old one lives on, as its replica.
     pub(crate) async fn fail_over(&self) {
-        let () = self.sentinels[0].ask(&["SENTINEL", "FAILOVER", NAME]).await.unwrap();
+        let last = self.sentinels.last().unwrap();
+        let () = last.ask(&["SENTINEL", "FAILOVER", NAME]).await.unwrap();
     }
 
-    /// Waits until the second server is the master, and all Sentinels say so.
-    pub(crate) async fn promoted(&self) {
-        let promoted = self.second.port().to_string();
+    /// Waits until the replica is the master, and all Sentinels that live say so.
+    pub(crate) async fn promoted(&mut self) {
+        let promoted = self.replica.port().to_string();
         until("the replica to be promoted", async || {
-            if !self.second.is_master().await {
+            if !self.replica.is_master().await {
                 return false;
             }
-            for sentinel in &self.sentinels {
+            for sentinel in self.sentinels.iter().filter(|sentinel| sentinel.runs()) {
                 let words = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME];
                 let (_, port): (String, String) = sentinel.ask(&words).await.unwrap();
                 if port != promoted {
@@ -72,11 +73,20 @@ impl RedisSentinel {
             true
         })
         .await;
+        swap(&mut self.master, &mut self.replica);
     }
 
-    /// Waits until the first server is a replica of the second.
+    /// Starts the killed master again, empty, as whoever does that must: as a replica. Waits until Sentinels could
+    /// promote it.
+    pub(crate) async fn start_again(&mut self) {
+        self.replica.start_again().await;
+        self.replica.copies(&self.master).await;
+        until("the Sentinels to know the replica", async || self.is_watched().await).await;
+    }
+
+    /// Waits until the old master is a replica.
     pub(crate) async fn rejoined(&self) {
-        until("the old master to be a replica", async || self.first.is_replica().await).await;
+        until("the old master to be a replica", async || self.replica.is_replica().await).await;
     }
 
     /// Ends one of the Sentinels: two are enough.
@@ -85,7 +95,7 @@ impl RedisSentinel {
     }
 
     async fn is_watched(&self) -> bool {
-        for sentinel in &self.sentinels {
+        for sentinel in self.sentinels.iter().filter(|sentinel| sentinel.runs()) {
             let replicas: Vec<Vec<String>> = sentinel.ask(&["SENTINEL", "REPLICAS", NAME]).await.unwrap();
             let well = |replica: &Vec<String>| {
                 replica.chunks(2).any(|pair| pair[0] == "master-link-status" && pair[1] == "ok")

@@ -27,11 +27,9 @@ pub(super) async fn pair(replication: Replication) -> PostgresPair {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_synchronous_standby_takes_over() {
     let mut pair = pair(Replication::Synchronous).await;
-    let redis_url = database::redis_url().await;
-    let site = Site::new(&pair.url(DATABASE), &redis_url);
-    let reversed = Site::new(&pair.url_reversed(DATABASE), &redis_url);
+    let site = Site::new(&pair.url(DATABASE), &database::redis_url().await);
     // Neither order of the servers matters: a standby is no place to begin.
-    let programs = [site.program(&[]).await, reversed.program(&[]).await];
+    let programs = [site.program(&[]).await, site.program_at(&pair.url_reversed(DATABASE)).await];
     let clients = [programs[0].clients().await, programs[1].clients().await];
     let token = clients[0].token("ada@acme.example").await;
     let bought = login(clients[0].spend(with_key(creation(&token), "key")).await);
@@ -49,8 +47,9 @@ async fn a_synchronous_standby_takes_over() {
     for clients in &clients {
         works_soon(clients).await;
     }
-    works_soon(&site.program(&[]).await.clients().await).await;
-    works_soon(&reversed.program(&[]).await.clients().await).await;
+    for url in [pair.url(DATABASE), pair.url_reversed(DATABASE)] {
+        works_soon(&site.program_at(&url).await.clients().await).await;
+    }
     until("nobody to use the standby", async || pair.standby.connections().await == 0).await;
 }
 
@@ -59,8 +58,7 @@ async fn a_synchronous_standby_takes_over() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stale_standby_takes_over() {
     let mut pair = pair(Replication::Asynchronous).await;
-    let redis_url = database::redis_url().await;
-    let site = Site::new(&pair.url(DATABASE), &redis_url);
+    let site = Site::new(&pair.url(DATABASE), &database::redis_url().await);
     let program = site.program(&[]).await;
     let clients = program.clients().await;
     let early = clients.token("ada@acme.example").await;
@@ -88,7 +86,7 @@ async fn a_stale_standby_takes_over() {
     pair.standby.start_again().await;
     works_soon(&clients).await;
     for url in [pair.url(DATABASE), pair.url_reversed(DATABASE)] {
-        let newcomer = Site::new(&url, &redis_url).program(&[]).await;
+        let newcomer = site.program_at(&url).await;
         let newcomer = newcomer.clients().await;
         works_soon(&newcomer).await;
         in_the_end(async || newcomer.authenticate(by_token(&kept.2)).await).await.unwrap();

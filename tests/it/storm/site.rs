@@ -30,11 +30,20 @@ impl Site {
         self.program_of(Path::new(env!("CARGO_BIN_EXE_vestibule")), arguments).await
     }
 
+    /// The same, with the database named differently.
+    pub(crate) async fn program_at(&self, database_url: &str) -> Program {
+        self.start(Path::new(env!("CARGO_BIN_EXE_vestibule")), database_url, &[]).await
+    }
+
     /// The same, of another binary.
     pub(crate) async fn program_of(&self, binary: &Path, arguments: &[&str]) -> Program {
+        self.start(binary, &self.database_url, arguments).await
+    }
+
+    async fn start(&self, binary: &Path, database_url: &str, arguments: &[&str]) -> Program {
         let data_dir = self.folder.path().display().to_string();
         let connections = CONNECTIONS.to_string();
-        let servers = ["--database-url", &self.database_url, "--redis-url", &self.redis_url];
+        let servers = ["--database-url", database_url, "--redis-url", &self.redis_url];
         let own =
             ["--data-dir", &data_dir, "--claim-lease", "3s", "--database-max-connections", &connections];
         let arguments = [&servers[..], &own, &NO_LIMITS, arguments].concat();

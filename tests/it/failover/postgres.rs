@@ -1,5 +1,7 @@
 //! A standby of Postgres becomes the primary.
 
+use std::time::Duration;
+
 use secrecy::SecretString;
 use tonic::Code;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -7,7 +9,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use super::{in_the_end, tells, works_soon};
 use crate::faults::{login, not_found, until};
 use crate::harness::database;
-use crate::harness::fixtures::{creation, with_key};
+use crate::harness::fixtures::{creation, organization, with_key};
 use crate::harness::logins::by_token;
 use crate::harness::postgres_pair::{PostgresPair, Replication};
 use crate::harness::refusal::refused;
@@ -15,6 +17,9 @@ use crate::storm::site::Site;
 
 /// The name of the database.
 pub(super) const DATABASE: &str = "vestibule";
+
+/// The shortest lease, which sites have.
+const LEASE: Duration = Duration::from_secs(3);
 
 /// A pair with an empty database, and its URL.
 pub(super) async fn pair(replication: Replication) -> PostgresPair {
@@ -94,6 +99,76 @@ async fn a_stale_standby_takes_over() {
         refused(gone, Code::NotFound, "SESSION_NOT_FOUND");
     }
     until("nobody to use the old primary", async || pair.standby.connections().await == 0).await;
+}
+
+/// Where nobody is left but an old primary, there is no database: what was acknowledged since is not on it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_goes_back_to_an_old_primary() {
+    let mut pair = pair(Replication::Asynchronous).await;
+    let site = Site::new(&pair.url(DATABASE), &database::redis_url().await);
+    let program = site.program(&[]).await;
+    let clients = program.clients().await;
+    pair.make_stale().await;
+    pair.primary.kill().await;
+    pair.promote().await;
+    works_soon(&clients).await;
+    pair.standby.start_again().await;
+    pair.primary.kill().await;
+    tells(&clients, "", ServingStatus::NotServing).await;
+    for number in 0..3 {
+        let answer = clients.create(organization(&format!("Acme {number}"))).await;
+        refused(answer, Code::Unavailable, "SERVER_UNAVAILABLE");
+    }
+    pair.primary.start_again().await;
+    works_soon(&clients).await;
+    tells(&clients, "", ServingStatus::Serving).await;
+    until("nobody to use the old primary", async || pair.standby.connections().await == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_primary_hangs() {
+    let mut pair = pair(Replication::Asynchronous).await;
+    let site = Site::new(&pair.url(DATABASE), &database::redis_url().await);
+    let program = site.program(&[]).await;
+    let clients = program.clients().await;
+    works_soon(&clients).await;
+    pair.primary.hang().await;
+    tells(&clients, "", ServingStatus::NotServing).await;
+    pair.promote().await;
+    works_soon(&clients).await;
+    pair.standby.go_on().await;
+    until("nobody to use the old primary", async || pair.standby.connections().await == 0).await;
+    works_soon(&clients).await;
+}
+
+/// A commit waits for a standby that is gone: nobody knows what becomes of it, and nobody is told that it worked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_synchronous_standby_is_gone_for_a_while() {
+    let mut pair = pair(Replication::Synchronous).await;
+    let site = Site::new(&pair.url(DATABASE), &database::redis_url().await);
+    let program = site.program(&[]).await;
+    let clients = program.clients().await;
+    let token = clients.token("ada@acme.example").await;
+    works_soon(&clients).await;
+    pair.make_stale().await;
+    let refusal = clients.spend(with_key(creation(&token), "key")).await;
+    let refusal = refused(refusal, Code::Unavailable, "SERVER_UNAVAILABLE");
+    assert!(refusal.retry_after.is_some_and(|after| after >= LEASE), "{refusal:?}");
+    for number in 0..3 {
+        let answer = clients.create(organization(&format!("Acme {number}"))).await;
+        refused(answer, Code::Unavailable, "SERVER_UNAVAILABLE");
+    }
+    // Nobody else sees what is not safe yet.
+    let refusal =
+        refused(clients.spend(with_key(creation(&token), "key")).await, Code::Aborted, "CONCURRENT_REQUEST");
+    assert!(refusal.retry_after.is_some(), "{refusal:?}");
+    pair.rejoins().await;
+    works_soon(&clients).await;
+    let bought = login(in_the_end(async || clients.spend(with_key(creation(&token), "key")).await).await);
+    not_found(in_the_end(async || clients.spend(creation(&token)).await).await);
+    pair.primary.kill().await;
+    pair.promote().await;
+    in_the_end(async || clients.authenticate(by_token(&bought.2)).await).await.unwrap();
 }
 
 /// The way it is done on purpose: the old primary is fenced first, and lives on.

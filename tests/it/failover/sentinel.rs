@@ -34,11 +34,11 @@ async fn the_master_hangs() {
     let program = site.program(&[]).await;
     let clients = program.clients().await;
     works_soon(&clients).await;
-    redis.master.hang();
+    redis.master.hang().await;
     redis.promoted().await;
     works_soon(&clients).await;
     // For some seconds it takes itself for the master.
-    redis.replica.go_on();
+    redis.replica.go_on().await;
     works_soon(&clients).await;
     until("nobody to use it", async || redis.replica.clients().await.is_empty()).await;
     redis.rejoined().await;

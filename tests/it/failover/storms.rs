@@ -117,9 +117,9 @@ async fn a_master_of_sentinels_hangs() {
     let mut weather = Weather::over(&site).await;
     weather
         .breaks(async || {
-            redis.master.hang();
+            redis.master.hang().await;
             redis.promoted().await;
-            redis.replica.go_on();
+            redis.replica.go_on().await;
             redis.rejoined().await;
         })
         .await;

@@ -92,6 +92,16 @@ impl PostgresServer {
         self.server.end(Signal::Interrupt).await;
     }
 
+    /// Lets the server hang: its connections stay, and nothing is answered.
+    pub(crate) async fn hang(&mut self) {
+        self.server.hang().await;
+    }
+
+    /// Lets it go on.
+    pub(crate) async fn go_on(&mut self) {
+        self.server.go_on().await;
+    }
+
     /// Takes a copy of a running server in place of the ended server's own data, and adds these files.
     pub(super) async fn copy_of(&mut self, source: &Self, files: &[(&str, &str)]) {
         assert!(self.server.status().is_some(), "this Postgres is still running");

@@ -18,6 +18,16 @@ pub(crate) enum Replication {
     Asynchronous,
 }
 
+impl Replication {
+    /// What the primary calls the standby.
+    fn state(self) -> &'static str {
+        match self {
+            Self::Synchronous => "sync",
+            Self::Asynchronous => "async",
+        }
+    }
+}
+
 /// Two servers that keep what they promised when they are killed.
 #[derive(Debug)]
 pub(crate) struct PostgresPair {
@@ -66,6 +76,12 @@ impl PostgresPair {
         .await;
     }
 
+    /// The standby that was cut off gets what it has missed.
+    pub(crate) async fn rejoins(&self) {
+        self.link.pass();
+        self.standby_is(self.replication.state()).await;
+    }
+
     /// Makes the standby a primary, whatever becomes of the old one.
     pub(crate) async fn promote(&mut self) {
         assert!(self.standby.ask::<bool>("SELECT pg_promote()").await, "{}", self.standby.log());
@@ -84,11 +100,11 @@ impl PostgresPair {
 
     /// Waits until the standby repeats everything, and commits wait for it if they are to.
     async fn is_followed(&self) {
-        self.standby_is("async").await;
+        self.standby_is(Replication::Asynchronous.state()).await;
         if self.replication == Replication::Synchronous {
             let waits = "ALTER SYSTEM SET synchronous_standby_names = '*'";
             self.primary.execute(&[waits, "SELECT pg_reload_conf()"]).await;
-            self.standby_is("sync").await;
+            self.standby_is(self.replication.state()).await;
         }
     }
 

@@ -84,13 +84,13 @@ impl RedisServer {
     }
 
     /// Lets the server hang: its connections stay, and nothing is answered.
-    pub(crate) fn hang(&self) {
-        self.server.hang();
+    pub(crate) async fn hang(&mut self) {
+        self.server.hang().await;
     }
 
     /// Lets it go on.
-    pub(crate) fn go_on(&self) {
-        self.server.go_on();
+    pub(crate) async fn go_on(&mut self) {
+        self.server.go_on().await;
     }
 
     /// Asks the server past the service.

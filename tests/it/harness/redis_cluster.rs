@@ -38,6 +38,8 @@ impl RedisCluster {
         for (number, node) in nodes.iter().enumerate() {
             let epoch = (number + 1).to_string();
             let () = node.ask(&["CLUSTER", "SET-CONFIG-EPOCH", &epoch]).await.unwrap();
+        }
+        for (number, node) in nodes.iter().enumerate() {
             // Everybody meets everybody: gossip takes seconds.
             for (other, bus) in nodes.iter().zip(&buses).skip(number + 1) {
                 let port = other.port().to_string();

@@ -49,6 +49,12 @@ start() {
   { "$@" >>log 2>&1 & echo $! >pid; wait $!; echo $? >ended; } &
   within [ -s pid ]
 }
+everybody() {
+  server=$(cat pid)
+  # A server that hangs starts no further children.
+  kill "-$1" "$server"
+  kill "-$1" $(children "$server")
+}
 end() {
   [ -s pid ] && [ ! -s ended ] || return
   server=$(cat pid)
@@ -77,7 +83,12 @@ clear() {
 trap clear EXIT
 trap 'exit 1' HUP INT TERM
 while read -r word; do
-  if [ "$word" = start ]; then start "$@"; else end "$word"; fi
+  case "$word" in
+    start) start "$@" ;;
+    hang) everybody STOP ;;
+    go-on) everybody CONT ;;
+    *) end "$word" ;;
+  esac
   echo "$word" >>answers
 done
 "#;
@@ -153,21 +164,15 @@ impl Supervised {
         chown(&path, self.account, self.account).unwrap_or_else(fault("give away", &path));
     }
 
-    /// Lets the server hang, as a machine does: its connections stay, and nothing is answered.
-    pub(crate) fn hang(&self) {
-        self.signal(rustix::process::Signal::STOP);
+    /// Stops the server and its children in their tracks, as when their machine hangs: connections stay, and nothing
+    /// is answered.
+    pub(crate) async fn hang(&mut self) {
+        self.order("hang").await;
     }
 
-    /// Lets it go on.
-    pub(crate) fn go_on(&self) {
-        self.signal(rustix::process::Signal::CONT);
-    }
-
-    fn signal(&self, signal: rustix::process::Signal) {
-        let id = self.process().and_then(|id| rustix::process::Pid::from_raw(id.try_into().ok()?));
-        let id = id.unwrap_or_else(|| panic!("{} was not started", self.folder.display()));
-        rustix::process::kill_process(id, signal)
-            .unwrap_or_else(|error| panic!("cannot signal {}: {error}", self.folder.display()));
+    /// Lets them go on.
+    pub(crate) async fn go_on(&mut self) {
+        self.order("go-on").await;
     }
 
     /// Starts the server. Whether it serves yet is the caller's to find out.

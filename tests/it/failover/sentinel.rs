@@ -66,4 +66,7 @@ async fn the_old_master_lives_on_as_a_replica() {
     let newcomer = site.program(&[]).await;
     works_soon(&newcomer.clients().await).await;
     assert!(redis.replica.clients().await.is_empty());
+    // Whoever has found the master does without Sentinels.
+    redis.kill_sentinels().await;
+    works_soon(&clients).await;
 }

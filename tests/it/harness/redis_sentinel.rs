@@ -94,6 +94,13 @@ impl RedisSentinel {
         self.sentinels[0].kill().await;
     }
 
+    /// Ends all Sentinels that are left.
+    pub(crate) async fn kill_sentinels(&mut self) {
+        for sentinel in self.sentinels.iter_mut().filter(|sentinel| sentinel.runs()) {
+            sentinel.kill().await;
+        }
+    }
+
     async fn is_watched(&self) -> bool {
         for sentinel in self.sentinels.iter().filter(|sentinel| sentinel.runs()) {
             let replicas: Vec<Vec<String>> = sentinel.ask(&["SENTINEL", "REPLICAS", NAME]).await.unwrap();

@@ -1,9 +1,13 @@
 //! A Redis cluster, whose slots move from one server to another.
 
-use super::{Past, in_the_end, on_redis, works_soon};
+use tonic::Code;
+use tonic_health::pb::health_check_response::ServingStatus;
+
+use super::{Past, in_the_end, on_redis, tells, works_soon};
 use crate::faults::{login, until};
 use crate::harness::fixtures::{creation, factor};
 use crate::harness::redis_cluster::RedisCluster;
+use crate::harness::refusal::refused;
 
 /// The master that is lost.
 const LOST: usize = 1;
@@ -61,6 +65,29 @@ async fn a_master_and_its_replica_change_places() {
         login(in_the_end(async || clients.spend(creation(&token)).await).await);
     }
     works_soon(&clients).await;
+}
+
+/// Nobody has some of the slots: a cluster then serves none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_and_its_replica_are_killed() {
+    let mut redis = RedisCluster::start().await;
+    let site = on_redis(redis.url()).await;
+    let program = site.program(&[]).await;
+    let clients = program.clients().await;
+    let tokens = [clients.token("ada@acme.example").await, clients.token("bob@acme.example").await];
+    let service = "vestibule.v1.DiscoveryService";
+    redis.masters[LOST].kill().await;
+    redis.replicas[LOST].kill().await;
+    tells(&clients, service, ServingStatus::NotServing).await;
+    for token in &tokens {
+        let refusal = refused(clients.spend(creation(token)).await, Code::Unavailable, "SERVER_UNAVAILABLE");
+        assert!(refusal.retry_after.is_some(), "{refusal:?}");
+    }
+    redis.masters[LOST].start_again().await;
+    redis.replicas[LOST].start_again().await;
+    redis.complete().await;
+    works_soon(&clients).await;
+    tells(&clients, service, ServingStatus::Serving).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -18,6 +18,7 @@ use crate::storm::site::Site;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drained_replica_fails_no_call() {
     let (site, _redis) = site().await;
+    let site = site.with_default_lease();
     let (mut old, mut other) = (site.program(&[]).await, site.program(&[]).await);
     let mut storm = Storm::over(&[old.grpc, other.grpc]).await;
     let faults = storm.faults();
@@ -46,6 +47,7 @@ async fn a_drained_replica_fails_no_call() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lame_duck_fails_no_attempt() {
     let (site, _redis) = site().await;
+    let site = site.with_default_lease();
     let (mut one, mut other) = (site.program(&["--lame-duck", "2s"]).await, site.program(&[]).await);
     let mut storm = Storm::over(&[one.grpc, other.grpc]).await;
     storm.raced(1, 3).await;

@@ -91,7 +91,8 @@ async fn an_upgrade_fails_no_call() {
     eprintln!("storm: an upgrade: {kind}");
     let database_url = database::create_empty().await;
     migrate(old, &database_url).await;
-    let site = Site::new(&database_url, &database::redis_url().await);
+    // A step waits for logins that are under way, and those that come wait behind it.
+    let site = Site::new(&database_url, &database::redis_url().await).with_default_lease();
     let mut leaving = vec![site.program_of(old, &[]).await, site.program_of(old, &[]).await];
     let mut storm = Storm::over(&[leaving[0].grpc, leaving[1].grpc]).await;
     storm.raced(1, 4).await;

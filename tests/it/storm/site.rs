@@ -17,15 +17,27 @@ pub(crate) struct Site {
     folder: Folder,
     database_url: String,
     redis_url: String,
+    lease: &'static str,
 }
 
 impl Site {
     /// Replicas there will use these.
     pub(crate) fn new(database_url: &str, redis_url: &str) -> Self {
-        Self { folder: Folder::new(), database_url: database_url.to_owned(), redis_url: redis_url.to_owned() }
+        Self {
+            folder: Folder::new(),
+            database_url: database_url.to_owned(),
+            redis_url: redis_url.to_owned(),
+            lease: "3s",
+        }
     }
 
-    /// Starts a replica with the shortest lease, and waits until it serves.
+    /// With the lease that is the default. A login waits up to two seconds for a lock then; with the shortest lease,
+    /// half a second.
+    pub(crate) fn with_default_lease(self) -> Self {
+        Self { lease: "6s", ..self }
+    }
+
+    /// Starts a replica, and waits until it serves. Its leases are the shortest: what a dead one held is free soon.
     pub(crate) async fn program(&self, arguments: &[&str]) -> Program {
         self.program_of(Path::new(env!("CARGO_BIN_EXE_vestibule")), arguments).await
     }
@@ -44,8 +56,14 @@ impl Site {
         let data_dir = self.folder.path().display().to_string();
         let connections = CONNECTIONS.to_string();
         let servers = ["--database-url", database_url, "--redis-url", &self.redis_url];
-        let own =
-            ["--data-dir", &data_dir, "--claim-lease", "3s", "--database-max-connections", &connections];
+        let own = [
+            "--data-dir",
+            &data_dir,
+            "--claim-lease",
+            self.lease,
+            "--database-max-connections",
+            &connections,
+        ];
         let arguments = [&servers[..], &own, &NO_LIMITS, arguments].concat();
         Program::serve_of(binary, self.folder.path(), &arguments, &[]).await
     }

@@ -83,7 +83,9 @@ async fn the_judge_finds_what_is_broken() {
 
     // What stands. Each is put back.
     let mut connection = PgConnection::connect(site.database_url()).await.unwrap();
-    let one = "(SELECT session_id FROM intermediate_session_receipts ORDER BY created_at DESC LIMIT 1)";
+    let acknowledged = ledger.lives.iter().rev().find_map(|life| life.logins().next()).unwrap();
+    let (_, uuid) = acknowledged.member_session_id.split_at(acknowledged.member_session_id.len() - 36);
+    let one = format!("'{uuid}'::uuid");
     let stands = [
         ("S3: what was acknowledged is not there", format!("DELETE FROM sessions WHERE id = {one}")),
         ("has no receipt", format!("DELETE FROM intermediate_session_receipts WHERE session_id = {one}")),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use secrecy::SecretString;
+use tokio::time::timeout;
 use tonic::Code;
 use tonic_health::pb::health_check_response::ServingStatus;
 
@@ -11,7 +12,7 @@ use crate::faults::{login, not_found, until};
 use crate::harness::database;
 use crate::harness::fixtures::{creation, organization, with_key};
 use crate::harness::logins::by_token;
-use crate::harness::postgres_pair::{PostgresPair, Replication};
+use crate::harness::postgres_pair::{PostgresPair, Replication, USER};
 use crate::harness::refusal::refused;
 use crate::storm::site::Site;
 
@@ -21,10 +22,17 @@ pub(super) const DATABASE: &str = "vestibule";
 /// The shortest lease, which sites have.
 const LEASE: Duration = Duration::from_secs(3);
 
+/// How often the service looks for the primary though nothing breaks.
+const LOOKS: Duration = Duration::from_secs(5);
+
 /// A pair with an empty database, and its URL.
 pub(super) async fn pair(replication: Replication) -> PostgresPair {
     let pair = PostgresPair::start(replication).await;
+    // The service needs no more than to own its database.
+    let owner = format!("CREATE ROLE {USER} LOGIN");
+    pair.primary.execute(&[&owner]).await;
     database::create_on(&pair.primary.url("postgres"), DATABASE).await;
+    pair.primary.execute(&[&format!("ALTER DATABASE {DATABASE} OWNER TO {USER}")]).await;
     vestibule::app::migrate(&SecretString::from(pair.url_reversed(DATABASE))).await.unwrap();
     pair
 }
@@ -169,6 +177,28 @@ async fn a_synchronous_standby_is_gone_for_a_while() {
     pair.primary.kill().await;
     pair.promote().await;
     in_the_end(async || clients.authenticate(by_token(&bought.2)).await).await.unwrap();
+}
+
+/// Nobody has ended or fenced the old primary, and no connection to it breaks. What it takes from now on is lost: the
+/// service notices within seconds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_standby_is_promoted_beside_the_primary() {
+    let mut pair = pair(Replication::Asynchronous).await;
+    let site = Site::new(&pair.url(DATABASE), &database::redis_url().await);
+    let program = site.program(&[]).await;
+    let clients = program.clients().await;
+    works_soon(&clients).await;
+    pair.promote().await;
+    timeout(
+        LOOKS * 2,
+        until("nobody to use the old primary", async || pair.standby.connections().await == 0),
+    )
+    .await
+    .expect("the new primary is found without a call");
+    works_soon(&clients).await;
+    let bought = clients.founded("ada@acme.example").await;
+    pair.standby.kill().await;
+    in_the_end(async || clients.authenticate(by_token(&bought.session_token)).await).await.unwrap();
 }
 
 /// The way it is done on purpose: the old primary is fenced first, and lives on.

@@ -46,7 +46,7 @@ async fn the_master_hangs() {
     assert!(redis.replica.clients().await.is_empty());
 }
 
-/// It takes no writes any more, and no connection to it breaks by itself.
+/// As for an upgrade of Redis. Sentinels break the connections to a server that they make a replica.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_old_master_lives_on_as_a_replica() {
     let mut redis = RedisSentinel::start().await;

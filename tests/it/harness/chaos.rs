@@ -25,6 +25,7 @@ const CHUNK: usize = 64 * 1024;
 pub(crate) struct ChaosProxy {
     address: SocketAddr,
     shared: Arc<Shared>,
+    upstream: Arc<Mutex<SocketAddr>>,
     /// Dropping it ends the proxy and its connections.
     _accepting: JoinSet<()>,
 }
@@ -36,15 +37,20 @@ impl ChaosProxy {
         let listener = listener.unwrap_or_else(|error| panic!("no port for the proxy: {error}"));
         let address = listener.local_addr();
         let address = address.unwrap_or_else(|error| panic!("no address of the proxy: {error}"));
-        let shared = Arc::new(Shared::default());
+        let (shared, upstream) = (Arc::new(Shared::default()), Arc::new(Mutex::new(upstream)));
         let mut accepting = JoinSet::new();
-        accepting.spawn(accept(listener, upstream, Arc::clone(&shared)));
-        Self { address, shared, _accepting: accepting }
+        accepting.spawn(accept(listener, Arc::clone(&upstream), Arc::clone(&shared)));
+        Self { address, shared, upstream, _accepting: accepting }
     }
 
     /// Where clients connect.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// New connections lead to another server; those there are stay with theirs.
+    pub(crate) fn lead_to(&self, upstream: SocketAddr) {
+        *self.upstream.lock().unwrap_or_else(PoisonError::into_inner) = upstream;
     }
 
     /// Everything passes, from now on: what was stalled goes on, and no answer is lost any more.
@@ -180,7 +186,7 @@ impl Shared {
     }
 }
 
-async fn accept(listener: TcpListener, upstream: SocketAddr, shared: Arc<Shared>) {
+async fn accept(listener: TcpListener, upstream: Arc<Mutex<SocketAddr>>, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     let mut number = 0;
     loop {
@@ -196,6 +202,7 @@ async fn accept(listener: TcpListener, upstream: SocketAddr, shared: Arc<Shared>
         };
         number += 1;
         let connection = Connection { shared: Arc::clone(&shared), number, answered: AtomicBool::new(true) };
+        let upstream = *upstream.lock().unwrap_or_else(PoisonError::into_inner);
         connections.spawn(async move {
             let mut behaviour = connection.shared.behaviour.subscribe();
             tokio::select! {

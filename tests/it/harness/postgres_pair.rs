@@ -9,6 +9,9 @@ use super::chaos::ChaosProxy;
 use super::postgres::{Durability, PostgresServer};
 use crate::faults::until;
 
+/// The user of the service.
+pub(crate) const USER: &str = "vestibule";
+
 /// Whether a commit waits for the standby.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Replication {
@@ -58,13 +61,13 @@ impl PostgresPair {
     /// Where to find a database, on whichever server takes writes. Who began as the primary is named first.
     pub(crate) fn url(&self, database: &str) -> String {
         let [first, second] = self.ports;
-        format!("postgres://postgres@127.0.0.1:{first},127.0.0.1:{second}/{database}")
+        format!("postgres://{USER}@127.0.0.1:{first},127.0.0.1:{second}/{database}")
     }
 
     /// The same, with the servers the other way round.
     pub(crate) fn url_reversed(&self, database: &str) -> String {
         let [first, second] = self.ports;
-        format!("postgres://postgres@127.0.0.1:{second},127.0.0.1:{first}/{database}")
+        format!("postgres://{USER}@127.0.0.1:{second},127.0.0.1:{first}/{database}")
     }
 
     /// From now on the standby misses what is written.
@@ -145,10 +148,10 @@ impl PostgresServer {
     }
 
     /// Changes something on the server, statement by statement.
-    pub(crate) async fn execute(&self, statements: &[&'static str]) {
+    pub(crate) async fn execute(&self, statements: &[&str]) {
         let mut connection = PgConnection::connect(&self.url("postgres")).await.unwrap();
         for statement in statements {
-            sqlx::raw_sql(*statement).execute(&mut connection).await.unwrap();
+            sqlx::raw_sql(sqlx::AssertSqlSafe(*statement)).execute(&mut connection).await.unwrap();
         }
         connection.close().await.unwrap();
     }

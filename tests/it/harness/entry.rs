@@ -40,7 +40,9 @@ impl Harness {
     pub(crate) async fn keys(&self) -> Vec<String> {
         let prefix = self.key_prefix().await;
         let mut keys: Vec<String> = self.redis().await.keys(format!("{prefix}*")).await.unwrap();
-        keys.retain(|key| key[prefix.len()..] != *"ping" && !key[prefix.len()..].starts_with("bucket:"));
+        let passing =
+            |key: &str| ["ping:", "bucket:"].iter().any(|kind| key[prefix.len()..].starts_with(kind));
+        keys.retain(|key| !passing(key));
         keys
     }
 

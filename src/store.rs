@@ -63,8 +63,8 @@ use connect::Primary;
 use sessions::Known;
 use suspicion::Suspicion;
 
-/// How long the database may take to say that it is there. Longer than finding out that a connection is dead.
-const PING_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the database may take to say that it is there. Longer than a wait for a free connection.
+const PING_TIMEOUT: Duration = Duration::from_millis(2_500);
 
 /// How long the end waits for connections: nothing is lost with them.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -97,9 +97,7 @@ impl Engine {
     /// Asks whether the server is one that is written to.
     fn takes_writes(self) -> &'static str {
         match self {
-            Self::Postgres => {
-                "SELECT NOT (pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean) AS writes"
-            }
+            Self::Postgres => hosts::TAKES_WRITES,
             Self::Sqlite => "SELECT TRUE AS writes",
         }
     }
@@ -362,8 +360,7 @@ impl Error {
             Self::Unavailable(source) | Self::UnknownOutcome(source) if source.is::<Elapsed>() => {
                 Some("timeout")
             }
-            Self::Unavailable(_) => Some("unavailable"),
-            Self::ReadOnly(_) => Some("read_only"),
+            Self::Unavailable(_) | Self::ReadOnly(_) => Some("unavailable"),
             Self::UnknownOutcome(_) => Some("unknown_outcome"),
             Self::Corrupt(_) => Some("corrupt"),
             Self::Database(_) => Some("refused"),

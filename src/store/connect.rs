@@ -55,6 +55,9 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// The pause after a primary was found. More than one connection breaks when a server goes.
 const SEEN_PAUSE: Duration = Duration::from_millis(500);
 
+/// The pause after a connection to a server that is not the primary.
+const REFUSED_PAUSE: Duration = Duration::from_millis(200);
+
 /// The pause while there is no primary: it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -177,6 +180,8 @@ impl Primary {
                 Ok(primary) => {
                     (pause, told) = (FIRST_PAUSE, false);
                     self.go_to(primary);
+                    // A connection that was in use when the primary moved may still be at the one before.
+                    self.suspicions.iter().for_each(Suspicion::of_connections);
                     sleep(SEEN_PAUSE).await;
                     // Whether it was told so or not.
                     drop(timeout(LOOK_INTERVAL, self.lost.notified()).await);
@@ -196,7 +201,7 @@ impl Primary {
         }
     }
 
-    /// Connections to the one before end when they are suspected.
+    /// Connections to the one before end under suspicion.
     fn go_to(&self, primary: PgConnectOptions) {
         let [calls, searches] = &self.pools;
         let (host, port) = (primary.get_host(), primary.get_port());
@@ -211,7 +216,6 @@ impl Primary {
         );
         calls.set_connect_options(self.settings.of_calls(primary.clone()));
         searches.set_connect_options(self.settings.of_searches(primary));
-        self.suspicions.iter().for_each(Suspicion::of_connections);
     }
 }
 
@@ -260,8 +264,12 @@ fn pool_options(connections: u32, hosts: &Hosts, lost: &Arc<Notify>) -> (PgPoolO
             move |connection, _| {
                 let hosts = hosts.clone();
                 Box::pin(async move {
-                    let primary = hosts.primary_answers(connection).await?;
-                    if primary { Ok(()) } else { Err(sqlx::Error::Configuration("not the primary".into())) }
+                    if hosts.primary_answers(connection).await? {
+                        return Ok(());
+                    }
+                    // The pool tries again at once.
+                    sleep(REFUSED_PAUSE).await;
+                    Err(sqlx::Error::Configuration("not the primary".into()))
                 })
             }
         })

@@ -13,6 +13,8 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::{sleep, timeout};
 
+use crate::telemetry::chain;
+
 /// How long a server may take to say what it is, where another may be asked. What is between it and us may swallow
 /// everything.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
@@ -23,16 +25,26 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The pause between two rounds.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Whether the server takes writes. A standby does not, nor does one that was fenced.
-const OF_ONE: &str = "SELECT NOT (pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean), \
-                      0::bigint, 0";
+/// A standby takes no writes, nor does one that was fenced.
+macro_rules! takes_writes {
+    () => {
+        "SELECT NOT (pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean) AS writes"
+    };
+}
+
+/// Whether the server takes writes.
+pub(super) const TAKES_WRITES: &str = takes_writes!();
+
+/// The same in the form of the next.
+const OF_ONE: &str = concat!(takes_writes!(), ", 0::bigint, 0");
 
 /// The same, with what tells two that take writes apart: the cluster that the data began as, and the timeline, which
 /// each promotion makes greater (the first digits of the name of a WAL file).
-const OF_SEVERAL: &str = "SELECT NOT (pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean), \
-                          (SELECT system_identifier FROM pg_control_system()), \
-                          CASE WHEN pg_is_in_recovery() THEN 0 \
-                          ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::integer END";
+const OF_SEVERAL: &str = concat!(
+    takes_writes!(),
+    ", (SELECT system_identifier FROM pg_control_system()), CASE WHEN pg_is_in_recovery() THEN 0 ",
+    "ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::integer END"
+);
 
 /// What the driver reads in the query of a URL. What else libpq knows there it would only log, with its value.
 const PARAMETERS: [&str; 18] = [
@@ -199,7 +211,9 @@ impl Hosts {
     async fn connect_and_ask(&self, options: &PgConnectOptions) -> Result<Said, sqlx::Error> {
         let mut connection = PgConnection::connect_with(options).await?;
         let said = self.ask(&mut connection).await;
-        connection.close().await?;
+        if let Err(error) = connection.close().await {
+            tracing::debug!(error = chain(&error), "a connection did not close");
+        }
         said
     }
 

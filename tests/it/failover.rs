@@ -25,7 +25,7 @@ use crate::harness::redis::RedisServer;
 use crate::storm::site::Site;
 
 /// How soon everything works again, once somebody has taken over.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(20);
 
 /// A site with this Redis, and a database of its own.
 async fn on_redis(url: &str) -> Site {

@@ -190,7 +190,7 @@ async fn the_standby_is_promoted_beside_the_primary() {
     works_soon(&clients).await;
     pair.promote().await;
     timeout(
-        LOOKS * 2,
+        LOOKS * 4,
         until("nobody to use the old primary", async || pair.standby.connections().await == 0),
     )
     .await

@@ -56,6 +56,7 @@ impl Weather {
         let report = storm.end().await.judge(database_url, allowing).await;
         report.tell(name);
         assert!(report.nothing_works < LONGEST, "{report}");
+        assert!(report.failing < LONGEST * 2, "{report}");
         assert!(replicas.iter_mut().all(Program::runs));
         quiet(database_url, 32).await;
     }
@@ -72,6 +73,7 @@ async fn redis_is_restarted_empty() {
             redis.start_again().await;
         })
         .await;
+    site.redis_is_quiet(2).await;
     weather.passes("Redis restarted empty", site.database_url(), LOSES_TOKENS).await;
 }
 

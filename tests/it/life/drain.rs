@@ -48,7 +48,7 @@ async fn a_drained_replica_fails_no_call() {
 async fn a_lame_duck_fails_no_attempt() {
     let (site, _redis) = site().await;
     let site = site.with_default_lease();
-    let (mut one, mut other) = (site.program(&["--lame-duck", "2s"]).await, site.program(&[]).await);
+    let (mut one, mut other) = (site.program(&["--lame-duck", "5s"]).await, site.program(&[]).await);
     let mut storm = Storm::over(&[one.grpc, other.grpc]).await;
     storm.raced(1, 3).await;
     let health = one.clients().await.health;
@@ -89,6 +89,8 @@ async fn hold(site: &Site) -> PgConnection {
 /// Ends a replica with calls in flight: it exits with 1, soon, and the mesh's retries hide it.
 async fn ends_hard(end: impl AsyncFnOnce(&mut Program), arguments: &[&str], fault: &str) {
     let (site, _redis) = site().await;
+    // Calls that are held give up by themselves, but not so soon.
+    let site = site.with_default_lease();
     let (mut one, mut other) = (site.program(arguments).await, site.program(&[]).await);
     // What is held is held here.
     let mut storm = Storm::over(&[one.grpc]).await;
@@ -100,7 +102,7 @@ async fn ends_hard(end: impl AsyncFnOnce(&mut Program), arguments: &[&str], faul
     end(&mut one).await;
     assert_eq!(one.ended().await.code(), Some(1), "calls were in flight");
     let took = now() - began;
-    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(took < Duration::from_secs(10), "{took:?}");
     held.close().await.unwrap();
     storm.clients().leave(one.grpc);
     storm.goes_on().await;

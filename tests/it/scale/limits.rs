@@ -42,9 +42,9 @@ fn code<T>(answer: Result<T, tonic::Status>) -> Code {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_of_a_caller() {
     for number in [2, 4] {
-        let t = replicas(number, |limits| (limits.caller_rate, limits.caller_burst) = (40, Some(100))).await;
+        let t = replicas(number, |limits| (limits.caller_rate, limits.caller_burst) = (4, Some(20))).await;
         let call = async |clients: &Clients| code(clients.get("nothing").await);
-        once_over_all(&t, Rate::per_second(40, 100), call).await;
+        once_over_all(&t, Rate::per_second(4, 20), call).await;
     }
 }
 

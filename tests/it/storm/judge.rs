@@ -8,9 +8,11 @@ use std::sync::Arc;
 use sqlx::{Connection as _, PgConnection};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use vestibule::pb;
 use vestibule::tokens::opaque;
 
+use super::PEOPLE;
 use super::balanced::{Balanced, Ending};
 use super::ledger::{End, Ledger, Life, Login};
 use super::report::Report;
@@ -110,9 +112,14 @@ impl Ledger {
                 Bought::Nothing => Some("S2: is gone, and has bought nothing"),
             };
             faults.extend(fault.map(|fault| format!("token {}: {fault}", life.number)));
-            if !(allowing.lost_tokens || allowing.lost_acknowledged) && life.forgets_a_key() {
+            // Answers are kept where what they tell of is.
+            if !allowing.lost_acknowledged && life.forgets_a_key() {
                 faults.push(format!("token {}: S6: a repeat did not get the first answer", life.number));
             }
+        }
+        let open_at_once = 2 * PEOPLE * self.faults.len();
+        if report.lost_tokens > open_at_once {
+            faults.push(format!("{} tokens are lost, more than were open", report.lost_tokens));
         }
         let (used, useless) = self.use_sessions(&standing).await;
         report.sessions_used = used;
@@ -228,14 +235,14 @@ impl Bought {
 }
 
 impl Life {
-    /// Whether a key that bought something was told that there is nothing.
+    /// Whether a key that has bought something was told afterwards that there is nothing.
     fn forgets_a_key(&self) -> bool {
-        let bought = |key: &str| {
+        let bought_before = |key: &str, began: Instant| {
             let mut logins = self.spends.iter().filter(|spend| spend.key.as_deref() == Some(key));
-            logins.any(|spend| matches!(spend.end, End::Bought(..)))
+            logins.any(|spend| matches!(spend.end, End::Bought(..)) && spend.ended <= began)
         };
         self.spends.iter().any(|spend| match (&spend.end, &spend.key) {
-            (End::Failed(failure), Some(key)) => failure.is(LOST[1]) && bought(key),
+            (End::Failed(failure), Some(key)) => failure.is(LOST[1]) && bought_before(key, spend.began),
             _ => false,
         })
     }

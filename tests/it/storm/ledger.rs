@@ -97,14 +97,19 @@ impl Life {
         })
     }
 
+    /// How many of its spends were under way at the same time as another.
+    pub(crate) fn at_once(&self) -> usize {
+        let beside = |one: &Spend, other: &Spend| one.began < other.ended && other.began < one.ended;
+        let spends = self.spends.iter().enumerate();
+        let raced = spends.filter(|(number, one)| {
+            self.spends.iter().enumerate().any(|(other, spend)| other != *number && beside(one, spend))
+        });
+        raced.count()
+    }
+
     /// Whether two of its spends were under way at once.
     pub(crate) fn raced(&self) -> bool {
-        let pairs = self
-            .spends
-            .iter()
-            .enumerate()
-            .flat_map(|(number, one)| self.spends[number + 1..].iter().map(move |other| (one, other)));
-        pairs.into_iter().any(|(one, other)| one.began < other.ended && other.began < one.ended)
+        self.at_once() > 0
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::balanced::Ending;
-use super::ledger::{Call, Ledger, Outcome};
+use super::ledger::{Call, Ledger, Life, Outcome};
 
 /// What tonic says of calls that it still had when a server told it to go (GOAWAY, RFC 9113, 6.8): they were not
 /// sent, or the server has said that it did not look at them.
@@ -18,6 +18,8 @@ const NEVER_SENT: [&str; 2] =
 pub(crate) struct Report {
     /// Attempts of clients to spend a token.
     pub(crate) spends: usize,
+    /// Of these, as many were under way at the same time as another of their token.
+    pub(crate) at_once: usize,
     /// Tokens that these were made with.
     pub(crate) tokens: usize,
     /// Tokens with several of them under way at once.
@@ -99,6 +101,7 @@ impl Report {
             worked.windows(2).filter(|pair| ledger.faults.first().is_some_and(|fault| pair[1] >= *fault));
         Self {
             spends: ledger.lives.iter().map(|life| life.spends.len()).sum(),
+            at_once: ledger.lives.iter().map(Life::at_once).sum(),
             tokens: ledger.lives.len(),
             raced: ledger.lives.iter().filter(|life| life.raced()).count(),
             sessions: 0,
@@ -148,9 +151,12 @@ impl Report {
 
 impl Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { spends, tokens, raced, sessions, sessions_used, unheard, faults, .. } = self;
+        let Self { spends, at_once, tokens, raced, sessions, sessions_used, unheard, faults, .. } = self;
         let Self { lost_acknowledged, lost_tokens, failed_calls, failed_attempts, failing, .. } = self;
-        write!(out, "{faults} faults, {spends} spends of {tokens} tokens ({raced} raced for), ")?;
+        write!(
+            out,
+            "{faults} faults, {spends} spends ({at_once} raced) of {tokens} tokens ({raced} raced for), "
+        )?;
         write!(out, "{sessions} sessions stand, {sessions_used} used, {unheard} unheard, ")?;
         write!(out, "{lost_acknowledged} acknowledged lost, {lost_tokens} tokens lost, ")?;
         write!(out, "{failed_calls} calls failed, {failed_attempts} attempts before retries, ")?;

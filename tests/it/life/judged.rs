@@ -46,6 +46,7 @@ const BREACHES: [Breach; 8] = [
             life.spends.iter().find(|spend| spend.key.is_some() && matches!(spend.end, End::Bought(..)));
         let mut spend = spend.take().unwrap().clone();
         spend.end = End::Failed(not_found());
+        (spend.began, spend.ended) = (spend.ended, spend.ended);
         life.spends.push(spend);
     }),
     ("S2: is gone, and has bought nothing", |ledger| {

@@ -30,6 +30,13 @@ const REFUSALS: [(&str, &str); 4] = [
     ("UNAVAILABLE", "SERVER_UNAVAILABLE"),
 ];
 
+/// What a repeat may be refused with that finds its answer at one server, and what it tells of no more at the next.
+const GONE: [(&str, &str); 3] = [
+    ("NOT_FOUND", "ORGANIZATION_NOT_FOUND"),
+    ("NOT_FOUND", "MEMBER_NOT_FOUND"),
+    ("NOT_FOUND", "SESSION_NOT_FOUND"),
+];
+
 /// How many sessions are used afterwards, at most.
 const USED: usize = 2_000;
 
@@ -87,7 +94,7 @@ impl Ledger {
     pub(crate) async fn verdict(&self, database_url: &str, allowing: Allowing) -> Verdict {
         let mut report = Report::of(self);
         let standing = Standing::read(database_url).await;
-        let mut faults = self.undocumented();
+        let mut faults = self.undocumented(allowing);
         faults.extend(self.not_a_storm());
         faults.extend(standing.more_than_bought(self));
         for life in &self.lives {
@@ -129,11 +136,14 @@ impl Ledger {
     }
 
     /// Endings that no document has.
-    fn undocumented(&self) -> Vec<String> {
+    fn undocumented(&self, allowing: Allowing) -> Vec<String> {
         let seen = self.clients.seen();
         let wrong = seen.endings.iter().filter(|(ending, _)| match ending {
             Ending::Answered | Ending::Cut(..) => false,
-            Ending::Refused(code, reason) => !REFUSALS.contains(&(code, reason)),
+            Ending::Refused(code, reason) => {
+                let gone = allowing.lost_acknowledged && GONE.contains(&(code, reason));
+                !gone && !REFUSALS.contains(&(code, reason))
+            }
             Ending::Bare(..) | Ending::Late => true,
         });
         wrong.map(|(ending, count)| format!("{count} attempts ended with {ending:?}")).collect()

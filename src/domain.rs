@@ -28,5 +28,6 @@ pub mod reason;
 pub mod recent;
 pub mod search;
 pub mod seed;
+pub mod server_urls;
 pub mod session;
 pub mod slug;

@@ -13,6 +13,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::{sleep, timeout};
 
+use crate::domain::server_urls::one_by_one;
 use crate::telemetry::chain;
 
 /// How long a server may take to say what it is, where another may be asked. What is between it and us may swallow
@@ -120,7 +121,7 @@ impl Hosts {
     /// Reads the URL, which names servers as libpq does: `postgres://user@one:5432,two:5432/name`
     /// (PostgreSQL, "Connection URIs").
     pub(super) fn parse(url: &SecretString) -> Result<Self, HostsError> {
-        let options = one_by_one(&understood(url.expose_secret()))
+        let options = each(&understood(url.expose_secret()))
             .ok_or(HostsError::Url)?
             .iter()
             // The driver's own message can quote the URL, and with it the password.
@@ -238,7 +239,7 @@ fn understood(url: &str) -> String {
     let Some((base, query)) = url.split_once('?') else { return url.to_owned() };
     let (known, unknown): (Vec<&str>, Vec<&str>) = query.split('&').partition(|parameter| {
         let name = parameter.split('=').next().unwrap_or_default();
-        PARAMETERS.contains(&name) || name.starts_with("options")
+        PARAMETERS.contains(&name) || name.starts_with("options[")
     });
     for parameter in unknown {
         let name = parameter.split('=').next().unwrap_or_default();
@@ -251,12 +252,7 @@ fn understood(url: &str) -> String {
 }
 
 /// A URL for each server. The driver knows URLs of one server, and takes any scheme for its own.
-fn one_by_one(url: &str) -> Option<Vec<String>> {
+fn each(url: &str) -> Option<Vec<String>> {
     let (scheme, rest) = url.split_once("://")?;
-    if !["postgres", "postgresql"].contains(&scheme) {
-        return None;
-    }
-    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    let (user, hosts) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
-    Some(hosts.split(',').map(|host| format!("{scheme}://{user}{host}{path}")).collect())
+    ["postgres", "postgresql"].contains(&scheme).then(|| one_by_one(scheme, rest))
 }

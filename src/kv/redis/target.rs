@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use super::{ConnectError, tcp_settings};
+use crate::domain::server_urls::one_by_one;
 
 /// Redis Sentinel's default.
 const SENTINEL_PORT: u16 = 26379;
@@ -56,13 +57,6 @@ impl Target {
             Some(_) => None,
         }
     }
-}
-
-/// A URL for each server.
-fn one_by_one(scheme: &str, rest: &str) -> Vec<String> {
-    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    let (user, hosts) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
-    hosts.split(',').map(|host| format!("{scheme}://{user}{host}{path}")).collect()
 }
 
 fn server(url: &str) -> Option<ConnectionInfo> {

@@ -12,6 +12,7 @@ use crate::harness::program::Program;
 use crate::storm::Storm;
 use crate::storm::balanced::now;
 use crate::storm::judge::Allowing;
+use crate::storm::report::Report;
 use crate::storm::site::Site;
 
 /// Two replicas are replaced by turns, and clients go on calling each until it is gone.
@@ -19,14 +20,24 @@ use crate::storm::site::Site;
 async fn a_drained_replica_fails_no_call() {
     let (site, _redis) = site().await;
     let site = site.with_default_lease();
+    let drain = async |program: &mut Program| {
+        program.signal("TERM").await;
+        assert_eq!(program.ended().await.code(), Some(0));
+    };
+    let report = replaced_by_turns(&site, drain, "a replica is drained").await;
+    assert!(report.says_that_it_ends(), "{:?}", report.endings);
+}
+
+/// Ends the older of two replicas and starts another, as often as the length of the storm asks for. Clients call who
+/// is ended until another one is there, and the mesh's retries hide it.
+async fn replaced_by_turns(site: &Site, end: impl AsyncFn(&mut Program), fault: &str) -> Report {
     let (mut old, mut other) = (site.program(&[]).await, site.program(&[]).await);
     let mut storm = Storm::over(&[old.grpc, other.grpc]).await;
     let faults = storm.faults();
-    for fault in 1..=faults {
-        storm.raced(fault, faults + 2).await;
+    for turn in 1..=faults {
+        storm.raced(turn, faults + 2).await;
         storm.fault();
-        old.signal("TERM").await;
-        assert_eq!(old.ended().await.code(), Some(0));
+        end(&mut old).await;
         storm.goes_on().await;
         let new = site.program(&[]).await;
         storm.clients().join(new.grpc);
@@ -34,13 +45,13 @@ async fn a_drained_replica_fails_no_call() {
         old = std::mem::replace(&mut other, new);
     }
     let report = storm.end().await.judge(site.database_url(), Allowing::default()).await;
-    report.tell("a replica is drained");
+    report.tell(fault);
     assert_eq!(report.failed_calls, 0, "{report}");
     assert!(report.failed_attempts > 0, "the replicas were called until they were gone: {report}");
-    assert!(report.says_that_it_ends(), "{:?}", report.endings);
     assert!(old.runs() && other.runs());
     site.is_quiet(2).await;
     site.redis_is_quiet(2).await;
+    report
 }
 
 /// Clients that look after the health of replicas, with time to do it, are not even refused a connection.
@@ -136,24 +147,5 @@ async fn a_drain_that_takes_too_long_fails_no_call() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_replica_fails_no_call() {
     let (site, _redis) = site().await;
-    let (mut old, mut other) = (site.program(&[]).await, site.program(&[]).await);
-    let mut storm = Storm::over(&[old.grpc, other.grpc]).await;
-    let faults = storm.faults();
-    for fault in 1..=faults {
-        storm.raced(fault, faults + 2).await;
-        storm.fault();
-        old.kill().await;
-        storm.goes_on().await;
-        let new = site.program(&[]).await;
-        storm.clients().join(new.grpc);
-        storm.clients().leave(old.grpc);
-        old = std::mem::replace(&mut other, new);
-    }
-    let report = storm.end().await.judge(site.database_url(), Allowing::default()).await;
-    report.tell("a replica is killed");
-    assert_eq!(report.failed_calls, 0, "{report}");
-    assert!(report.failed_attempts > 0, "calls were cut: {report}");
-    assert!(old.runs() && other.runs());
-    site.is_quiet(2).await;
-    site.redis_is_quiet(2).await;
+    replaced_by_turns(&site, async |program: &mut Program| program.kill().await, "a replica is killed").await;
 }

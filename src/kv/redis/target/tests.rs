@@ -1,6 +1,7 @@
 use redis::ConnectionAddr;
 
-use super::{Target, one_by_one, server};
+use super::{Target, server};
+use crate::domain::server_urls::one_by_one;
 
 #[test]
 fn a_url_names_a_server() {
